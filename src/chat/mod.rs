@@ -1,0 +1,9 @@
+//! The domain: who is here, who hears what, what may follow what.
+
+pub mod closing;
+pub mod command;
+pub mod durable;
+pub mod event;
+pub mod name;
+pub mod refusal;
+pub mod rules;

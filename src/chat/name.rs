@@ -1,0 +1,147 @@
+//! Names of people: what may be one, and when two are the same.
+//!
+//! Floor 1. A name is what remains after NFKC (Unicode Annex 15): 1 to 32 characters, no control or
+//! formatting character, no colon (addresses have those), no white space but single spaces inside.
+//! Two names are the same when they fold alike (Unicode 3.13, toCasefold of NFKC). Names that
+//! merely look alike are another question, and not answered here.
+
+use std::sync::Arc;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::chat::refusal::{ErrorCode, Refusal};
+use crate::limits::{NAME_BYTES, NAME_CHARS};
+
+/// A name that may be shown, and what it is looked up by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    shown: Arc<str>,
+    folded: Arc<str>,
+}
+
+impl Name {
+    /// Takes what somebody typed. White space around it is forgiven, everything else is named in
+    /// the refusal.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadName`], with the field `name`.
+    pub fn parse(typed: &str) -> Result<Self, Refusal> {
+        if typed.len() > NAME_BYTES {
+            return Err(bad("The name is too long: 32 characters at most."));
+        }
+        let shown: String = typed.trim().nfkc().collect();
+        let shown = shown.trim();
+        if shown.is_empty() {
+            return Err(bad("The name is empty."));
+        }
+        if shown.chars().count() > NAME_CHARS {
+            return Err(bad("The name is too long: 32 characters at most."));
+        }
+        if shown.contains(':') {
+            return Err(bad("A name has no colon; addresses have."));
+        }
+        if shown.chars().any(unfit) || shown.contains("  ") {
+            return Err(bad(
+                "The name has a character that cannot be seen or that changes the direction of writing.",
+            ));
+        }
+        let folded: String = caseless::default_case_fold_str(shown).nfkc().collect();
+        let folded: Arc<str> = folded.into();
+        // Most names are their own folding, and then one copy serves both.
+        let shown = if *folded == *shown {
+            folded.clone()
+        } else {
+            shown.into()
+        };
+        Ok(Self { shown, folded })
+    }
+
+    /// As it is shown.
+    pub const fn shown(&self) -> &Arc<str> {
+        &self.shown
+    }
+
+    /// As it is looked up and sorted.
+    pub const fn folded(&self) -> &Arc<str> {
+        &self.folded
+    }
+}
+
+fn bad(message: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::BadName)
+        .field("name")
+        .because(message)
+}
+
+/// Characters that a name cannot hold: control (Cc), white space other than the space itself, and
+/// what is drawn as nothing or turns the text around (the default-ignorable and bidirectional
+/// formatting characters of Unicode 17, tag characters, variation selectors), private use and
+/// non-characters.
+fn unfit(c: char) -> bool {
+    if c.is_control() || (c.is_whitespace() && c != ' ') {
+        return true;
+    }
+    matches!(u32::from(c),
+        0x00ad | 0x034f | 0x061c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f
+        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x3164
+        | 0xe000..=0xf8ff | 0xfdd0..=0xfdef | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x1d173..=0x1d17a | 0x1bca0..=0x1bca3 | 0xe0000..=0xe0fff | 0xf0000..=0x10ffff)
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_normalised_and_trimmed() {
+        for (typed, shown) in [
+            ("alice", "alice"),
+            (" Bob ", "Bob"),
+            ("Ｋｉｔｈ", "Kith"),
+            ("ﬁ", "fi"),
+            ("小明", "小明"),
+            ("a b", "a b"),
+        ] {
+            assert_eq!(&**Name::parse(typed).unwrap().shown(), shown);
+        }
+    }
+
+    #[test]
+    fn names_that_fold_alike_are_the_same() {
+        let folded = |typed| Name::parse(typed).unwrap().folded().clone();
+        assert_eq!(folded("ALICE"), folded("alice"));
+        assert_eq!(folded("STRASSE"), folded("straße"));
+        assert_eq!(folded("Ｂｏｂ"), folded("bob"));
+        assert_ne!(folded("bob"), folded("b0b"));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_or_turns_the_text_is_no_name() {
+        let long = "x".repeat(33);
+        let huge = "x".repeat(2000);
+        for typed in [
+            "",
+            "   ",
+            "a:b",
+            "a\nb",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "\u{3164}",
+            "a\0",
+            "a  b",
+            "\u{feff}x",
+            "\u{e0041}",
+            &long,
+            &huge,
+        ] {
+            let refusal = Name::parse(typed).unwrap_err();
+            assert_eq!(
+                (refusal.code, &*refusal.field),
+                (ErrorCode::BadName, "name"),
+                "{typed:?}"
+            );
+        }
+        assert!(Name::parse(&"界".repeat(32)).is_ok());
+    }
+}

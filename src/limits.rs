@@ -1,0 +1,157 @@
+//! Every bound of the server, by name, with the reason for its size.
+//!
+//! Floor 0. A number that bounds a buffer, a queue, a table or a wait stands here and nowhere else;
+//! the assertions at the end say how they must relate. Bounds that an operator may move are the
+//! defaults of settings (`cli/settings.rs`) and stand here as well.
+
+use std::time::Duration;
+
+/// The words of one message, in bytes of UTF-8 (Centrifugo's limit; Tinode allows twice as much).
+pub const TEXT_BYTES: usize = 64 * 1024;
+/// One frame, and one message of several frames, from a client: the longest text and its envelope.
+pub const FRAME_BYTES: usize = 80 * 1024;
+/// Fragments of one message. Zero-byte continuations cost us time without ever reaching
+/// `FRAME_BYTES` (ws issue 2331).
+pub const FRAGMENTS: u32 = 1024;
+
+/// The request head: line and headers together. What Node takes; uWebSockets takes a quarter of it.
+pub const HEAD_BYTES: usize = 16 * 1024;
+/// Header lines in one head (CVE-2024-37890 is what happens without).
+pub const HEAD_COUNT: usize = 100;
+/// The body of one HTTP request; nothing that is served over HTTP yet takes more than a command.
+pub const BODY_BYTES: usize = FRAME_BYTES;
+
+/// From accept to a complete request head. Byte by byte is fine within it.
+pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
+/// From the upgrade to a name.
+pub const SIGN_IN_WAIT: Duration = Duration::from_secs(10);
+/// Between two requests on one HTTP connection.
+pub const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(30);
+/// Silence after which we ping. Below the 30 s at which many home routers forget an idle mapping.
+pub const PING_AFTER: Duration = Duration::from_secs(25);
+/// Silence after which a connection counts as gone: two pings went unanswered.
+pub const GONE_AFTER: Duration = Duration::from_secs(60);
+/// How long the peer may take to answer our close frame, or to read what is queued before it.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// Queued bytes, and not one taken by the peer for this long: it reads no more, and is told to come
+/// back.
+pub const STALL_WAIT: Duration = Duration::from_secs(10);
+/// From SIGTERM to the end of the process, whatever is still open.
+pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
+/// When everybody who was told 1012 may come back, before each client's own jitter.
+pub const DRAIN_RETRY: Duration = Duration::from_millis(1000);
+
+/// Queued bytes at which a listener is put behind: from here on it is refilled from the store as it
+/// reads.
+pub const OUTBOX_SOFT: usize = 256 * 1024;
+/// Queued bytes at which a connection is cut; what fills it past the soft limit are answers to its
+/// own requests.
+pub const OUTBOX_HARD: usize = 1024 * 1024;
+/// Queued bytes at which a listener that is behind gets its next page.
+pub const OUTBOX_LOW: usize = 64 * 1024;
+/// Frames up to this size are copied into each outbox, larger ones are queued by reference.
+pub const SHARE_ABOVE: usize = 4 * 1024;
+/// Pieces handed to one `writev`.
+pub const WRITE_PIECES: usize = 16;
+
+/// Entries of one aligned page of a log.
+pub const PAGE_ENTRIES: u64 = 64;
+/// Bytes of text after which a page ends early. As JSON of control characters this is 768 KiB,
+/// still below `OUTBOX_HARD`.
+pub const PAGE_BYTES: usize = 128 * 1024;
+/// Bytes of pages, as entries and encoded, that are kept for the next listener who is behind.
+pub const PAGE_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// Entries in one answer to `History`.
+pub const HISTORY_ENTRIES: u32 = 100;
+/// Names in one answer to `UserList`.
+pub const USERS_PAGE: u32 = 500;
+/// Cursors in one `Hello`.
+pub const HELLO_CURSORS: usize = 64;
+
+/// A name, in characters after normalisation.
+pub const NAME_CHARS: usize = 32;
+/// A name as it arrives, in bytes; NFKC makes no name of 32 characters out of more than this.
+pub const NAME_BYTES: usize = 1024;
+
+/// Commands of one session that wait for the store.
+pub const IN_FLIGHT: u32 = 64;
+/// Jobs that wait for the writer; more get "busy, retry after".
+pub const WRITER_QUEUE: usize = 8 * 1024;
+/// Jobs that wait for a reader lane.
+pub const READER_QUEUE: usize = 16 * 1024;
+/// Commands in one commit.
+pub const GROUP_COMMANDS: usize = 256;
+/// How long a commit may wait for company once the first command is there.
+pub const GROUP_WAIT: Duration = Duration::from_millis(4);
+/// When a client may try again after "busy".
+pub const BUSY_RETRY: Duration = Duration::from_millis(250);
+/// How long an answer is kept under its key.
+pub const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Keys remembered by a lobby without history, which has no store to keep them.
+pub const LIVE_KEYS: usize = 4096;
+/// Expired keys and entries beyond the retention that one commit sweeps away.
+pub const SWEEP_ROWS: usize = 1024;
+
+/// Online users up to which everybody is told of everybody, in batches.
+pub const PRESENCE_ALL: usize = 200;
+/// How long changes of presence are gathered before they are told.
+pub const PRESENCE_BATCH: Duration = Duration::from_millis(500);
+/// How often the number online is told above `PRESENCE_ALL`.
+pub const PRESENCE_COUNT_EVERY: Duration = Duration::from_secs(2);
+/// From the loss of the last connection to the announcement, so that a change of network disturbs
+/// nobody.
+pub const OFFLINE_AFTER: Duration = Duration::from_secs(10);
+/// Names that one session may watch.
+pub const WATCHED_NAMES: usize = 100;
+/// Users online up to which typing is passed on.
+pub const TYPING_UP_TO: usize = 500;
+/// The least time between two typing notices of one session; those in between are dropped.
+pub const TYPING_EVERY: Duration = Duration::from_secs(2);
+
+/// Connections in all, when the process may open that many files.
+pub const CONNECTIONS: usize = 100_000;
+/// Files kept back from connections: the database, its log, the log file, the listener, the poller.
+pub const FILES_KEPT: usize = 64;
+/// What the kernel may hold of accepted connections that we did not take yet; mio asks for 128
+/// only.
+pub const BACKLOG: i32 = 4096;
+/// Connections accepted in one tick.
+pub const ACCEPT_BUDGET: usize = 128;
+/// When accepting is tried again after the process ran out of files.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(250);
+/// Readiness events taken from the kernel in one tick.
+pub const EVENTS: usize = 1024;
+/// The loop's one read buffer.
+pub const READ_BUFFER: usize = 64 * 1024;
+/// Messages of one connection in one tick; the rest waits for the next.
+pub const READ_BUDGET: usize = 256;
+/// Answers taken from other threads in one tick.
+pub const MAILBOX_BUDGET: usize = 1024;
+/// What flushing may cost in one tick, in units of one small `send` (about 4 µs): roughly 3 ms.
+pub const FLUSH_BUDGET: usize = 768;
+/// Bytes that cost as much to send as a small frame does.
+pub const FLUSH_UNIT: usize = 16 * 1024;
+/// A fan-out to at most this many listeners is flushed with the replies, before the big ones.
+pub const SMALL_FAN_OUT: usize = 32;
+
+/// Log lines that wait for the terminal or the pipe; more are dropped and counted.
+pub const LOG_QUEUE: usize = 16 * 1024;
+/// Addresses whose rates are remembered. At the bound, those that have been quiet longest are
+/// forgotten first.
+pub const ADDRESSES: usize = 65_536;
+
+const _: () = {
+    assert!(TEXT_BYTES < FRAME_BYTES);
+    assert!(FRAME_BYTES < OUTBOX_SOFT);
+    assert!(OUTBOX_LOW < OUTBOX_SOFT && OUTBOX_SOFT < OUTBOX_HARD);
+    // A page that follows what may still be queued stays below the cut, also when JSON writes every
+    // byte as \u0000.
+    assert!(OUTBOX_LOW + 6 * PAGE_BYTES + PAGE_ENTRIES as usize * 512 < OUTBOX_HARD);
+    assert!(PAGE_BYTES >= TEXT_BYTES);
+    assert!(PAGE_CACHE_BYTES >= 8 * (PAGE_BYTES + TEXT_BYTES));
+    assert!(PING_AFTER.as_secs() * 2 < GONE_AFTER.as_secs());
+    assert!(CLOSE_WAIT.as_secs() < DRAIN_WAIT.as_secs());
+    assert!(HEAD_BYTES < READ_BUFFER && FRAME_BYTES > READ_BUFFER);
+    assert!(IN_FLIGHT as usize * 8 <= WRITER_QUEUE);
+    assert!(PRESENCE_ALL <= TYPING_UP_TO);
+};
