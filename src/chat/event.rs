@@ -10,6 +10,12 @@ use crate::chat::closing::CloseCode;
 use crate::clock::UnixMillis;
 use crate::ids::{ConvId, Epoch, PublicId, Seq, Tag};
 
+/// What clients call conversations; the wire asks while it encodes.
+pub trait Addresses {
+    /// The address, as in `talk.to`. Empty for a conversation that does not exist.
+    fn address(&self, conv: ConvId) -> &str;
+}
+
 /// Somebody, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
