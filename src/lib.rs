@@ -8,3 +8,4 @@ pub mod clock;
 pub mod ids;
 pub mod limits;
 pub mod metrics;
+pub mod wire;

@@ -68,6 +68,10 @@ pub const USERS_PAGE: u32 = 500;
 /// Cursors in one `Hello`.
 pub const HELLO_CURSORS: usize = 64;
 
+/// What a refusal says at most, in bytes: it may quote the client, and a client may send 80 KiB to
+/// be quoted.
+pub const REFUSAL_BYTES: usize = 256;
+
 /// A name, in characters after normalisation.
 pub const NAME_CHARS: usize = 32;
 /// A name as it arrives, in bytes; NFKC makes no name of 32 characters out of more than this.

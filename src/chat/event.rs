@@ -10,9 +10,9 @@ use crate::chat::closing::CloseCode;
 use crate::clock::UnixMillis;
 use crate::ids::{ConvId, Epoch, PublicId, Seq, Tag};
 
-/// What clients call conversations; the wire asks while it encodes.
+/// What conversations are called outside.
 pub trait Addresses {
-    /// The address, as in `talk.to`. Empty for a conversation that does not exist.
+    /// The address of a conversation that an event names (`lobby`, `g:…`).
     fn address(&self, conv: ConvId) -> &str;
 }
 
