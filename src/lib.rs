@@ -4,6 +4,7 @@
 
 pub mod chat;
 pub mod clock;
+pub mod conn;
 pub mod ids;
 pub mod limits;
 pub mod metrics;
