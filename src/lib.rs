@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod chat;
 pub mod clock;
+pub mod conn;
 pub mod ids;
 pub mod limits;
 pub mod metrics;

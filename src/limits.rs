@@ -53,6 +53,19 @@ pub const OUTBOX_LOW: usize = 64 * 1024;
 pub const SHARE_ABOVE: usize = 4 * 1024;
 /// Pieces handed to one `writev`.
 pub const WRITE_PIECES: usize = 16;
+/// The first buffer of an outbox: one or two frames of 100 bytes.
+pub const OUTBOX_FIRST: usize = 256;
+/// Copied frames are queued in buffers of this size; 16 of them are one `writev`.
+pub const OUTBOX_CHUNK: usize = 16 * 1024;
+/// Empty outbox buffers that a loop keeps, in bytes: a fan-out to 8,192 listeners allocates nothing.
+pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
+/// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
+pub const CONTEXTS_KEPT: usize = 256;
+/// The read buffer of one context; a context that took a larger frame is not kept.
+pub const CONTEXT_BYTES: usize = 4 * 1024;
+/// What is read and thrown away of a peer that goes on sending after our last word. Closing with
+/// unread bytes would reset the connection, and the last word with it.
+pub const LINGER_BYTES: usize = 256 * 1024;
 
 /// Entries of one aligned page of a log.
 pub const PAGE_ENTRIES: u64 = 64;
@@ -148,6 +161,8 @@ const _: () = {
     assert!(TEXT_BYTES < FRAME_BYTES);
     assert!(FRAME_BYTES < OUTBOX_SOFT);
     assert!(OUTBOX_LOW < OUTBOX_SOFT && OUTBOX_SOFT < OUTBOX_HARD);
+    assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
+    assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
     // byte as \u0000.
     assert!(OUTBOX_LOW + 6 * PAGE_BYTES + PAGE_ENTRIES as usize * 512 < OUTBOX_HARD);
