@@ -94,18 +94,36 @@ pub const NAME_BYTES: usize = 1024;
 pub const IN_FLIGHT: u32 = 64;
 /// Jobs that wait for the writer; more get "busy, retry after".
 pub const WRITER_QUEUE: usize = 8 * 1024;
+/// Bytes of text in them: as many long messages would be half a gigabyte.
+pub const WRITER_QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// Jobs that wait for a reader lane.
 pub const READER_QUEUE: usize = 16 * 1024;
+/// Answers of the reader lanes that wait for the loop; a page may hold `PAGE_BYTES`.
+pub const READ_AHEAD: usize = 64;
 /// Commands in one commit.
 pub const GROUP_COMMANDS: usize = 256;
-/// How long a commit may wait for company once the first command is there.
-pub const GROUP_WAIT: Duration = Duration::from_millis(4);
+/// Bytes of text after which a commit takes no further command, so that those behind it do not wait
+/// for a hundred long ones.
+pub const GROUP_BYTES: usize = 1024 * 1024;
 /// When a client may try again after "busy".
 pub const BUSY_RETRY: Duration = Duration::from_millis(250);
 /// How long an answer is kept under its key.
 pub const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Keys remembered by a lobby without history, which has no store to keep them.
 pub const LIVE_KEYS: usize = 4096;
+/// How long a transaction waits for another process that has locked the database.
+pub const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Pages of 4 KiB in the write-ahead log after which it is copied into the database even if
+/// commands wait: 16 MiB, which a start after kill -9 reads in some 20 ms.
+pub const CHECKPOINT_BUSY: i64 = 4096;
+/// The same while nobody waits: 4 MiB. Not after every lone message, it costs two more flushes.
+pub const CHECKPOINT_IDLE: i64 = 1024;
+/// Pages that the writer's connection keeps in memory, in KiB.
+pub const WRITER_CACHE_KIB: i64 = 2048;
+/// Pages that each reader's connection keeps in memory, in KiB.
+pub const READER_CACHE_KIB: i64 = 512;
+/// People whose row the writer remembers, so that talking does not look it up each time.
+pub const PEOPLE_CACHE: usize = 4096;
 /// Expired keys and entries beyond the retention that one commit sweeps away.
 pub const SWEEP_ROWS: usize = 1024;
 
@@ -172,5 +190,8 @@ const _: () = {
     assert!(CLOSE_WAIT.as_secs() < DRAIN_WAIT.as_secs());
     assert!(HEAD_BYTES < READ_BUFFER && FRAME_BYTES > READ_BUFFER);
     assert!(IN_FLIGHT as usize * 8 <= WRITER_QUEUE);
+    assert!(GROUP_BYTES + TEXT_BYTES < WRITER_QUEUE_BYTES);
+    // A sweep keeps up with what its own commit appends.
+    assert!(GROUP_COMMANDS < SWEEP_ROWS);
     assert!(PRESENCE_ALL <= TYPING_UP_TO);
 };

@@ -5,6 +5,7 @@
 
 use crate::chat::durable::{Read, Write};
 use crate::ids::Ticket;
+use crate::store::{Lanes, Unsent};
 
 /// Takes jobs and never waits.
 pub trait Backend {
@@ -36,5 +37,23 @@ impl Backend for NoStore {
 
     fn fetch(&mut self, _: Ticket, _: Read) -> Taken {
         Taken::Full
+    }
+}
+
+impl Backend for Lanes {
+    fn submit(&mut self, ticket: Ticket, write: Write) -> Taken {
+        taken(self.write(ticket, write))
+    }
+
+    fn fetch(&mut self, ticket: Ticket, read: Read) -> Taken {
+        taken(self.read(ticket, read))
+    }
+}
+
+/// A lane that has died is told as `Answer::Fatal`; until that is read it counts as full.
+fn taken<J>(sent: Result<(), Unsent<J>>) -> Taken {
+    match sent {
+        Ok(()) => Taken::Taken,
+        Err(Unsent::Full(_) | Unsent::Closed(_)) => Taken::Full,
     }
 }

@@ -146,7 +146,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         let socket = socket(index)?;
         self.serial = self.serial.wrapping_add(1);
         entry.insert(Peer::new(socket, Conn::new(now.mono), self.serial, address));
-        let id = ConnId { index: index as u32, serial: self.serial };
+        let id = ConnId {
+            index: index as u32,
+            serial: self.serial,
+        };
         self.metrics.connections_accepted += 1;
         self.metrics.connections_open = self.peers.len() as u64;
         self.arm(id);
@@ -161,8 +164,13 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// Notes what the kernel said of the socket at `index`.
     pub fn ready(&mut self, index: usize, readiness: Readiness) {
         // An event for a socket that is gone: mio allows it, and there is nothing to do.
-        let Some(peer) = self.peers.get_mut(index) else { return };
-        let id = ConnId { index: index as u32, serial: peer.serial };
+        let Some(peer) = self.peers.get_mut(index) else {
+            return;
+        };
+        let id = ConnId {
+            index: index as u32,
+            serial: peer.serial,
+        };
         peer.flags.read_closed |= readiness.read_closed;
         if readiness.readable || readiness.read_closed {
             peer.flags.readable = true;
@@ -232,7 +240,12 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 
     fn deadline(&mut self, id: ConnId, now: Now) {
-        let Self { peers, shared, metrics, .. } = self;
+        let Self {
+            peers,
+            shared,
+            metrics,
+            ..
+        } = self;
         let Some(peer) = live(peers, id) else { return };
         // The wheel may bring up what was armed again for an earlier moment meanwhile.
         if peer.armed.is_some_and(|at| at > now.mono) {
@@ -264,16 +277,29 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub fn flush(&mut self, now: Now) {
         let mut budget = FLUSH_BUDGET;
         while budget > 0 {
-            let Some((id, class)) = self.next_dirty() else { break };
-            let Self { peers, shared, metrics, .. } = self;
-            let Some(peer) = live(peers, id) else { continue };
+            let Some((id, class)) = self.next_dirty() else {
+                break;
+            };
+            let Self {
+                peers,
+                shared,
+                metrics,
+                ..
+            } = self;
+            let Some(peer) = live(peers, id) else {
+                continue;
+            };
             // It may have moved to the other list since.
             if peer.flags.dirty != class {
                 continue;
             }
             peer.flags.dirty = Dirty::No;
             match peer.flush(budget, shared, now.mono) {
-                Wrote::Cost { units, bytes, writes } => {
+                Wrote::Cost {
+                    units,
+                    bytes,
+                    writes,
+                } => {
                     budget = budget.saturating_sub(units.max(1));
                     metrics.bytes_out += bytes as u64;
                     metrics.writes += writes as u64;
@@ -299,7 +325,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// is removed, so that no phase before it can meet an index that has changed hands.
     pub fn reap(&mut self, now: Now) {
         for id in std::mem::take(&mut self.lists.doomed) {
-            let Some(peer) = self.peers.get(id.index as usize) else { continue };
+            let Some(peer) = self.peers.get(id.index as usize) else {
+                continue;
+            };
             if peer.flags.upgraded {
                 self.input(Input::Closed { conn: id }, now);
             }
@@ -320,7 +348,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         if left {
             return Some(now.mono);
         }
-        [self.wheel.next(), self.hub.poll_timeout()].into_iter().flatten().min()
+        [self.wheel.next(), self.hub.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The server stops: what is under way is finished, then everybody is sent home.
@@ -349,7 +380,12 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         &self.hub
     }
 
-    /// The store, which a simulation drives by hand.
+    /// Ends it; the store may have something to finish.
+    pub fn into_backend(self) -> B {
+        self.backend
+    }
+
+    /// The store, for its answers.
     pub const fn backend(&mut self) -> &mut B {
         &mut self.backend
     }
@@ -401,7 +437,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub(super) fn arm(&mut self, id: ConnId) {
         let Self { peers, wheel, .. } = self;
         let Some(peer) = live(peers, id) else { return };
-        let Some(deadline) = peer.conn.deadline() else { return };
+        let Some(deadline) = peer.conn.deadline() else {
+            return;
+        };
         if peer.armed.is_none_or(|at| at > deadline.after(SLOT)) {
             peer.armed = Some(wheel.arm(deadline, id));
         }

@@ -155,7 +155,10 @@ impl Pages {
 
     /// The page that holds `seq`.
     fn key(&self, conv: ConvId, seq: Seq) -> Option<(ConvId, Seq)> {
-        let (key, kept) = self.kept.range((conv, Seq::ZERO)..=(conv, seq)).next_back()?;
+        let (key, kept) = self
+            .kept
+            .range((conv, Seq::ZERO)..=(conv, seq))
+            .next_back()?;
         let last = kept.entries.last()?.seq;
         (last >= seq).then_some(*key)
     }
@@ -164,7 +167,10 @@ impl Pages {
     fn make_room(&mut self, but: (ConvId, Seq)) {
         while self.bytes > PAGE_CACHE_BYTES {
             let others = self.kept.iter().filter(|(key, _)| **key != but);
-            let Some(oldest) = others.min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key) else {
+            let Some(oldest) = others
+                .min_by_key(|(_, kept)| kept.used)
+                .map(|(key, _)| *key)
+            else {
                 return;
             };
             if let Some(gone) = self.kept.remove(&oldest) {
@@ -274,7 +280,11 @@ mod tests {
         assert_eq!(pages.answered(Ticket(1)), []);
         let held = pages.keep(page(65, 80, "x"));
         assert_eq!(pages.want(CONV, waiting(4, 80)), Want::Here(held));
-        assert_eq!(pages.want(CONV, waiting(5, 81)), Want::Read, "too short by now");
+        assert_eq!(
+            pages.want(CONV, waiting(5, 81)),
+            Want::Read,
+            "too short by now"
+        );
     }
 
     #[test]

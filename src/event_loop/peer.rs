@@ -101,8 +101,15 @@ pub enum Took {
 /// What a flush came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
-    /// Everything, or as much as the kernel took; what it cost in units of one small write.
-    Cost { units: usize, bytes: usize, writes: usize },
+    /// Everything, or as much as the kernel took.
+    Cost {
+        /// In units of one small write.
+        units: usize,
+        /// Bytes that the kernel took.
+        bytes: usize,
+        /// Calls.
+        writes: usize,
+    },
     /// The connection is gone.
     Broken,
 }
@@ -110,8 +117,19 @@ pub enum Wrote {
 impl<S: Socket> Peer<S> {
     /// A peer whose socket was just accepted: it may be written, and perhaps has sent something.
     pub fn new(socket: S, conn: Conn, serial: u32, address: Address) -> Self {
-        let flags = Flags { writable: true, ..Flags::default() };
-        Self { socket, conn, serial, armed: None, address, format: Format::default(), flags }
+        let flags = Flags {
+            writable: true,
+            ..Flags::default()
+        };
+        Self {
+            socket,
+            conn,
+            serial,
+            armed: None,
+            address,
+            format: Format::default(),
+            flags,
+        }
     }
 
     /// Reads once into `buffer`.
@@ -172,6 +190,10 @@ impl<S: Socket> Peer<S> {
                 },
             }
         }
-        Wrote::Cost { units, bytes, writes }
+        Wrote::Cost {
+            units,
+            bytes,
+            writes,
+        }
     }
 }

@@ -6,15 +6,16 @@
 
 use super::backend::Backend;
 use super::exchange::{Exchange, live};
-use super::http::{self, SOCKET_PATH, Site};
 use super::peer::{Socket, Took};
+use super::routes::{self, SOCKET_PATH, Site};
 use crate::chat::bucket::Address;
 use crate::chat::command::Command;
 use crate::chat::hub::Input;
 use crate::chat::name::Name;
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::Now;
-use crate::conn::{Event, Response, Upgrade};
+use crate::conn::response::Response;
+use crate::conn::{Event, Upgrade};
 use crate::ids::{AppId, ConnId, PublicId};
 use crate::limits::READ_BUDGET;
 use crate::wire::{self, Claim, Format, Payload, Request};
@@ -81,7 +82,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         let mut input = bytes;
         for _ in 0..READ_BUDGET {
             let Self { peers, shared, .. } = self;
-            let Some(peer) = live(peers, id) else { return Fed::Stopped };
+            let Some(peer) = live(peers, id) else {
+                return Fed::Stopped;
+            };
             if peer.flags.paused {
                 peer.conn.hold(input);
                 return Fed::Stopped;
@@ -94,7 +97,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                 }
             }
         }
-        let Some(peer) = self.peer(id) else { return Fed::Stopped };
+        let Some(peer) = self.peer(id) else {
+            return Fed::Stopped;
+        };
         peer.conn.hold(input);
         Fed::Budget
     }
@@ -105,7 +110,14 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             Event::Binary(bytes) => self.message(id, Payload::Binary(&bytes), now),
             Event::Request(request) => {
                 self.metrics.http_requests += 1;
-                let Self { peers, shared, metrics, metrics_public, stopping, .. } = self;
+                let Self {
+                    peers,
+                    shared,
+                    metrics,
+                    metrics_public,
+                    stopping,
+                    ..
+                } = self;
                 let Some(peer) = live(peers, id) else { return };
                 let site = Site {
                     metrics,
@@ -113,7 +125,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                     stopping: *stopping,
                     address: peer.address,
                 };
-                let response = http::answer(&request.head, &site);
+                let response = routes::answer(&request.head, &site);
                 peer.conn.respond(&response, shared, now);
             }
             Event::Upgrade(upgrade) => self.upgrade(id, *upgrade, now),
@@ -124,12 +136,20 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 
     fn upgrade(&mut self, id: ConnId, upgrade: Upgrade, now: Now) {
-        let Self { peers, shared, stopping, .. } = self;
+        let Self {
+            peers,
+            shared,
+            stopping,
+            ..
+        } = self;
         let Some(peer) = live(peers, id) else { return };
         let refusal = if upgrade.head.path() != SOCKET_PATH {
             Some((http::StatusCode::NOT_FOUND, "WebSocket clients go to /ws"))
         } else if *stopping {
-            Some((http::StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop"))
+            Some((
+                http::StatusCode::SERVICE_UNAVAILABLE,
+                "the server is about to stop",
+            ))
         } else {
             None
         };
@@ -137,7 +157,8 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             return peer.conn.refuse(&Response::error(status, why), shared, now);
         }
         let format = Format::negotiate(upgrade.subprotocols());
-        peer.conn.accept(format.map(Format::subprotocol), shared, now);
+        peer.conn
+            .accept(format.map(Format::subprotocol), shared, now);
         peer.flags.upgraded = true;
         peer.flags.settled = format.is_some();
         peer.format = format.unwrap_or_default();
@@ -145,7 +166,15 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         self.metrics.upgrades += 1;
         let fresh = self.entropy.public_id();
         let name = upgrade.username;
-        self.input(Input::Opened { conn: id, address, fresh, name }, now);
+        self.input(
+            Input::Opened {
+                conn: id,
+                address,
+                fresh,
+                name,
+            },
+            now,
+        );
     }
 
     fn message(&mut self, id: ConnId, payload: Payload<'_>, now: Now) {
@@ -157,26 +186,49 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         self.metrics.commands += 1;
         let input = match wire::decode(payload) {
             Ok(request) => self.claimed(id, request),
-            Err(bad) => Input::Unfit { conn: id, request: bad.id, refusal: bad.refusal },
+            Err(bad) => Input::Unfit {
+                conn: id,
+                request: bad.id,
+                refusal: bad.refusal,
+            },
         };
         self.input(input, now);
     }
 
     /// Checks the proof that a `hello` may bring. The hub learns who it proves, and no secret.
     fn claimed(&self, id: ConnId, request: Request) -> Input {
-        let Request { id: number, key, mut command, claim } = request;
+        let Request {
+            id: number,
+            key,
+            mut command,
+            claim,
+        } = request;
         if let (Command::Hello(hello), Some(claim)) = (&mut command, claim) {
             match self.proved(&hello.name, &claim) {
                 Ok(guest) => hello.resumed = Some(guest),
-                Err(refusal) => return Input::Unfit { conn: id, request: number, refusal },
+                Err(refusal) => {
+                    return Input::Unfit {
+                        conn: id,
+                        request: number,
+                        refusal,
+                    };
+                }
             }
         }
-        Input::Asked { conn: id, request: number, key, command }
+        Input::Asked {
+            conn: id,
+            request: number,
+            key,
+            command,
+        }
     }
 
     fn proved(&self, typed: &str, claim: &Claim) -> Result<PublicId, Refusal> {
         let name = Name::parse(typed)?;
-        if self.guests.proves(AppId::DEFAULT, claim.guest, &name, &claim.secret) {
+        if self
+            .guests
+            .proves(AppId::DEFAULT, claim.guest, &name, &claim.secret)
+        {
             Ok(claim.guest)
         } else {
             Err(Refusal::new(ErrorCode::BadResume).field("hello.resumeSecret"))

@@ -29,7 +29,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             while let Some(output) = self.hub.poll_output() {
                 self.carry_out(output, now);
             }
-            let Some(next) = self.follow.pop_front() else { break };
+            let Some(next) = self.follow.pop_front() else {
+                break;
+            };
             if let Input::Lagging { conn } = &next
                 && let Some(peer) = self.peer(*conn)
             {
@@ -42,7 +44,11 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     fn carry_out(&mut self, output: Output, now: Now) {
         match output {
             Output::Reply { to, request, reply } => self.reply(to, request, &reply, now),
-            Output::Refuse { to, request, refusal } => {
+            Output::Refuse {
+                to,
+                request,
+                refusal,
+            } => {
                 self.metrics.refused += 1;
                 self.tell(to, now, |format, _, out| {
                     wire::encode_refusal(format, request, &refusal, out);
@@ -51,8 +57,17 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             Output::Push { to, event } => self.tell(to, now, |format, addresses, out| {
                 wire::encode_event(format, &event, addresses, out);
             }),
-            Output::FanOut { conv, except, event } => self.fan_out(conv, except, &event, now),
-            Output::SendPage { to, conv, from, upto } => self.send_page(to, conv, (from, upto), now),
+            Output::FanOut {
+                conv,
+                except,
+                event,
+            } => self.fan_out(conv, except, &event, now),
+            Output::SendPage {
+                to,
+                conv,
+                from,
+                upto,
+            } => self.send_page(to, conv, (from, upto), now),
             Output::Submit { ticket, write } => self.submit(ticket, write),
             Output::Fetch { ticket, read } => self.fetch(ticket, read),
             Output::AwaitDrain { conn } => {
@@ -94,8 +109,11 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         };
         let greeting = std::mem::take(&mut self.greeting);
         self.tell(to, now, |format, addresses, out| {
-            let context =
-                wire::Context { addresses, greeting: &greeting, resume_secret: &secret };
+            let context = wire::Context {
+                addresses,
+                greeting: &greeting,
+                resume_secret: &secret,
+            };
             wire::encode_reply(format, request, reply, &context, out);
         });
         self.greeting = greeting;
@@ -108,11 +126,17 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         now: Now,
         encode: impl FnOnce(Format, &dyn Addresses, &mut Vec<u8>),
     ) {
-        let Self { hub, peers, shared, encoders, lists, .. } = self;
+        let Self {
+            hub,
+            peers,
+            shared,
+            encoders,
+            lists,
+            ..
+        } = self;
         let Some(peer) = live(peers, to) else { return };
         let format = peer.format;
-        let frame =
-            encoders[format.index()].encode(kind(format), |out| encode(format, hub, out));
+        let frame = encoders[format.index()].encode(kind(format), |out| encode(format, hub, out));
         let pushed = push(peer, to, &frame, Dirty::Urgent, shared, lists);
         self.pushed(to, pushed, now);
     }
@@ -123,10 +147,21 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             self.metrics.talks += 1;
             self.log_entry(entry);
         }
-        let Self { hub, peers, shared, encoders, lists, metrics, .. } = self;
+        let Self {
+            hub,
+            peers,
+            shared,
+            encoders,
+            lists,
+            metrics,
+            ..
+        } = self;
         let listeners = hub.live(conv);
-        let class =
-            if listeners.len() > SMALL_FAN_OUT { Dirty::Bulk } else { Dirty::Urgent };
+        let class = if listeners.len() > SMALL_FAN_OUT {
+            Dirty::Bulk
+        } else {
+            Dirty::Urgent
+        };
         // What is worth nothing later is not queued behind what is.
         let ephemeral = !matches!(event, Event::Entry(_));
         let [json, proto] = encoders;
@@ -134,7 +169,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         let mut frames: [Option<Frame<'_>>; Format::ALL.len()] = [None, None];
         let mut trouble = Vec::new();
         for &id in listeners {
-            let Some(peer) = live(peers, id) else { continue };
+            let Some(peer) = live(peers, id) else {
+                continue;
+            };
             if except == Some(id) || (ephemeral && peer.conn.outbox().len() > OUTBOX_LOW) {
                 continue;
             }
@@ -158,7 +195,15 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 
     fn send_page(&mut self, to: ConnId, conv: ConvId, range: (Seq, Seq), now: Now) {
-        let Self { hub, peers, shared, pages, lists, metrics, .. } = self;
+        let Self {
+            hub,
+            peers,
+            shared,
+            pages,
+            lists,
+            metrics,
+            ..
+        } = self;
         let Some(peer) = live(peers, to) else { return };
         let Some(frames) = pages.frames(conv, range, peer.format, hub) else {
             // Other pages crowded it out of the cache since it was found. The hub counts it as sent,
@@ -193,7 +238,13 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
 
     /// Closes a WebSocket, and lets the hub know if it is not the one who wanted it.
     fn close(&mut self, id: ConnId, code: CloseCode, now: Now) {
-        let Self { peers, shared, follow, lists, .. } = self;
+        let Self {
+            peers,
+            shared,
+            follow,
+            lists,
+            ..
+        } = self;
         let Some(peer) = live(peers, id) else { return };
         peer.conn.close(code, shared, now);
         peer.flags.paused = false;
@@ -209,7 +260,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         let all: Vec<ConnId> = self
             .peers
             .iter()
-            .map(|(index, peer)| ConnId { index: index as u32, serial: peer.serial })
+            .map(|(index, peer)| ConnId {
+                index: index as u32,
+                serial: peer.serial,
+            })
             .collect();
         for id in all {
             self.tell(id, now, |format, addresses, out| {
@@ -222,7 +276,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
 
     fn submit(&mut self, ticket: Ticket, write: Write) {
         if self.backend.submit(ticket, write) == Taken::Full {
-            self.follow.push_back(Input::Written { ticket, result: Err(busy()) });
+            self.follow.push_back(Input::Written {
+                ticket,
+                result: Err(busy()),
+            });
         }
     }
 
@@ -231,7 +288,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             match self.pages.want(conv, Waiting { ticket, next }) {
                 Want::Here(looked) => {
                     self.metrics.pages_cached += 1;
-                    return self.follow.push_back(Input::Found { ticket, result: Ok(looked) });
+                    return self.follow.push_back(Input::Found {
+                        ticket,
+                        result: Ok(looked),
+                    });
                 }
                 Want::Wait => return,
                 Want::Read => {}
@@ -240,7 +300,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         if self.backend.fetch(ticket, read) == Taken::Full {
             for waiting in self.waiting(ticket) {
                 let result = Err(busy());
-                self.follow.push_back(Input::Found { ticket: waiting.ticket, result });
+                self.follow.push_back(Input::Found {
+                    ticket: waiting.ticket,
+                    result,
+                });
             }
         }
     }
@@ -256,9 +319,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     ) {
         for waiting in self.waiting(ticket) {
             let helps = match looked {
-                Ok(Looked::Page { first, last, .. }) => {
-                    (*first..=*last).contains(&waiting.next)
-                }
+                Ok(Looked::Page { first, last, .. }) => (*first..=*last).contains(&waiting.next),
                 _ => true,
             };
             if helps || waiting.ticket == ticket {
@@ -267,7 +328,13 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                     result: looked.clone(),
                 });
             } else {
-                self.fetch(waiting.ticket, Read::Page { conv, next: waiting.next });
+                self.fetch(
+                    waiting.ticket,
+                    Read::Page {
+                        conv,
+                        next: waiting.next,
+                    },
+                );
             }
         }
         self.drain(now);
@@ -276,7 +343,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub(super) fn read_failed(&mut self, ticket: Ticket, refusal: Refusal, now: Now) {
         for waiting in self.waiting(ticket) {
             let result = Err(refusal.clone());
-            self.follow.push_back(Input::Found { ticket: waiting.ticket, result });
+            self.follow.push_back(Input::Found {
+                ticket: waiting.ticket,
+                result,
+            });
         }
         self.drain(now);
     }
@@ -284,7 +354,14 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// Who waits for the answer to this ticket: for a page perhaps many, otherwise its asker.
     fn waiting(&mut self, ticket: Ticket) -> Vec<Waiting> {
         let waiting = self.pages.answered(ticket);
-        if waiting.is_empty() { vec![Waiting { ticket, next: Seq::ZERO }] } else { waiting }
+        if waiting.is_empty() {
+            vec![Waiting {
+                ticket,
+                next: Seq::ZERO,
+            }]
+        } else {
+            waiting
+        }
     }
 
     /// One line for each message, for the operator: who, where, how much. The words only if asked.

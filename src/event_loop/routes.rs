@@ -10,7 +10,9 @@ use http::header::{
 use http::{Method, StatusCode};
 
 use crate::chat::bucket::Address;
-use crate::conn::{Head, Response, upgrade_required};
+use crate::conn::head::Head;
+use crate::conn::response::Response;
+use crate::conn::upgrade::upgrade_required;
 use crate::metrics::Metrics;
 use crate::page::{self, Asset};
 
@@ -75,7 +77,9 @@ fn plain(status: StatusCode, body: impl Into<bytes::Bytes>) -> Response {
 
 /// A file of the page. Its paths never change, so the browser asks each time whether the file did.
 fn serve(head: &Head, asset: &'static Asset) -> Response {
-    let packed = asset.gzip.filter(|_| head.lists(ACCEPT_ENCODING.as_str(), "gzip"));
+    let packed = asset
+        .gzip
+        .filter(|_| head.lists(ACCEPT_ENCODING.as_str(), "gzip"));
     let held = head.items(IF_NONE_MATCH.as_str());
     let response = if held.map(weak).any(|tag| tag == asset.etag || tag == "*") {
         Response::new(StatusCode::NOT_MODIFIED)
@@ -107,5 +111,6 @@ fn weak(tag: &str) -> &str {
 /// 127.0.0.0/8 mapped into IPv6, or ::1.
 fn is_loopback(address: Address) -> bool {
     let ip = std::net::Ipv6Addr::from(address);
-    ip.to_ipv4_mapped().map_or(ip.is_loopback(), |v4| v4.is_loopback())
+    ip.to_ipv4_mapped()
+        .map_or(ip.is_loopback(), |v4| v4.is_loopback())
 }
