@@ -2,8 +2,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod app;
 pub mod chat;
+pub mod cli;
 pub mod clock;
 pub mod ids;
 pub mod limits;
+pub mod logging;
 pub mod metrics;
+pub mod signals;
