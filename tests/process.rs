@@ -7,9 +7,11 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use common::Folder;
+use kith::logging::{Logging, PANIC_STATUS};
+use kith::signals::{Signal, Signals};
 
 /// The program, with nothing of this process's environment that it would read.
 fn kith(words: &[&str]) -> Command {
@@ -26,7 +28,7 @@ fn output(words: &[&str], folder: &Folder) -> Output {
 /// A server on a port of its own, from the line that says where it listens on.
 struct Server {
     child: Child,
-    log: BufReader<std::process::ChildStdout>,
+    log: Option<BufReader<ChildStdout>>,
 }
 
 impl Server {
@@ -39,9 +41,16 @@ impl Server {
         let mut line = String::new();
         while !line.contains("listening on http://127.0.0.1:") {
             line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it listened");
+            assert_ne!(
+                log.read_line(&mut line).unwrap(),
+                0,
+                "it ended before it listened"
+            );
         }
-        Self { child, log }
+        Self {
+            child,
+            log: Some(log),
+        }
     }
 
     fn signal(&self, signal: i32) {
@@ -70,7 +79,11 @@ fn exit_codes_are_as_the_help_says() {
         (&["--lisen", "1"], 2),
         (&["sreve"], 2),
     ] {
-        assert_eq!(output(words, &folder).status.code(), Some(code), "{words:?}");
+        assert_eq!(
+            output(words, &folder).status.code(),
+            Some(code),
+            "{words:?}"
+        );
     }
 }
 
@@ -83,16 +96,25 @@ fn what_keeps_it_from_starting_is_one_line() {
     let taken = taken.local_addr().unwrap().to_string();
     for (words, says) in [
         (&["--listen", &taken][..], "is in use"),
-        (&["--listen", "192.0.2.1:9091"], "does not have that address"),
+        (
+            &["--listen", "192.0.2.1:9091"],
+            "does not have that address",
+        ),
         (&["--data", "file"], "the data folder file cannot be used"),
         (&["--data", "file/below"], "choose another with --data"),
         (&["--config", "bad.toml"], "bad.toml:1: this is not TOML"),
-        (&["--config", "missing.toml"], "missing.toml: cannot be read"),
+        (
+            &["--config", "missing.toml"],
+            "missing.toml: cannot be read",
+        ),
     ] {
         let output = output(words, &folder);
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{words:?}: {text}");
-        assert!(text.starts_with("error: ") && text.contains(says), "{words:?}: {text}");
+        assert!(
+            text.starts_with("error: ") && text.contains(says),
+            "{words:?}: {text}"
+        );
         assert_eq!(text.lines().count(), 1, "{text}");
     }
 }
@@ -104,7 +126,10 @@ fn one_server_per_data_folder() {
     let second = output(&["--listen", "127.0.0.1:0"], &folder);
     let text = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1));
-    assert!(text.contains("another server uses the data folder ./kith-data"), "{text}");
+    assert!(
+        text.contains("another server uses the data folder ./kith-data"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -114,8 +139,16 @@ fn a_signal_stops_it_in_order() {
         let mut server = Server::start(&folder);
         server.signal(signal);
         let mut rest = String::new();
-        server.log.read_to_string(&mut rest).unwrap();
-        assert!(rest.contains("stopped"), "the last lines are written out: {rest}");
+        server
+            .log
+            .take()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
+        assert!(
+            rest.contains("stopped"),
+            "the last lines are written out: {rest}"
+        );
         assert_eq!(server.child.wait().unwrap().code(), Some(0));
     }
 }
@@ -123,25 +156,96 @@ fn a_signal_stops_it_in_order() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let folder = Folder::new();
-    let mut child = kith(&["settings"]).current_dir(folder.path()).spawn().unwrap();
+    let mut child = kith(&["settings"])
+        .current_dir(folder.path())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let mut text = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!((child.wait().unwrap().code(), text.as_str()), (Some(0), ""));
 }
 
 #[test]
 fn a_server_outlives_the_reader_of_its_log() {
     let folder = Folder::new();
-    let mut child = kith(&["--listen", "127.0.0.1:0", "--set", "limits.talk_rate=0"])
-        .current_dir(folder.path())
-        .spawn()
+    let mut server = Server::start(&folder);
+    drop(server.log.take());
+    // It has something to say on its way out, and nobody to say it to.
+    server.signal(libc::SIGTERM);
+    let mut text = String::new();
+    server
+        .child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
         .unwrap();
-    // Nobody ever reads a line, so the first one already breaks the pipe.
-    drop(child.stdout.take());
-    let server = Server {
-        log: BufReader::new(kith(&["--version"]).spawn().unwrap().stdout.take().unwrap()),
-        child,
-    };
-    drop(server);
+    assert_eq!(
+        (server.child.wait().unwrap().code(), text.as_str()),
+        (Some(0), "")
+    );
+}
+
+/// Runs one of the two parts below in a process of its own.
+fn part(name: &str) -> (Option<i32>, String) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn a_panic_in_any_thread_ends_the_server_with_one_line() {
+    let (code, text) = part("a_thread_that_panics");
+    assert_eq!(code, Some(PANIC_STATUS), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(
+        text.starts_with("kith: a bug ended the server, in thread worker: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("tests/process.rs") && text.contains("two\\nlines"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "ends its process; run by a_panic_in_any_thread_ends_the_server_with_one_line"]
+fn a_thread_that_panics() {
+    let logging = Logging::start(log::LevelFilter::Info, Vec::new()).unwrap();
+    let worker = std::thread::Builder::new().name("worker".to_owned());
+    let worker = worker.spawn(|| panic!("two\nlines")).unwrap();
+    let _ = worker.join();
+    logging.stop();
+}
+
+#[test]
+fn the_first_signal_asks_and_the_second_ends() {
+    let (code, text) = part("two_signals");
+    assert_eq!(
+        (code, text.as_str()),
+        (Some(128 + libc::SIGTERM), "asked\n")
+    );
+}
+
+#[test]
+#[ignore = "ends its process; run by the_first_signal_asks_and_the_second_ends"]
+fn two_signals() {
+    let mut signals = Signals::new().unwrap();
+    assert_eq!(signals.pending().count(), 0);
+    assert_eq!(unsafe { libc::raise(libc::SIGINT) }, 0);
+    assert_eq!(signals.pending().collect::<Vec<_>>(), [Signal::Stop]);
+    eprintln!("asked");
+    assert_eq!(unsafe { libc::raise(libc::SIGTERM) }, 0);
+    unreachable!("the second signal ended the process");
 }
