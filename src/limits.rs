@@ -143,6 +143,25 @@ pub const TYPING_UP_TO: usize = 500;
 /// The least time between two typing notices of one session; those in between are dropped.
 pub const TYPING_EVERY: Duration = Duration::from_secs(2);
 
+/// Default of `listen`: the port; only this machine reaches it until told otherwise.
+pub const PORT: u16 = 9091;
+/// Default of `limits.talk_rate`: messages per second of one session in the long run (Discord
+/// allows 2 events a second).
+pub const TALK_RATE: u32 = 5;
+/// Default of `limits.talk_burst`: what a paste of several lines needs.
+pub const TALK_BURST: u32 = 30;
+/// Default of `limits.command_rate`: commands of any kind per second of one session.
+pub const COMMAND_RATE: u32 = 50;
+/// Default of `limits.command_burst`.
+pub const COMMAND_BURST: u32 = 200;
+/// Default of `limits.address_talk_rate`: messages per second of all sessions from one address; a
+/// school behind one router still fits.
+pub const ADDRESS_TALK_RATE: u32 = 100;
+/// Default of `limits.address_talk_burst`.
+pub const ADDRESS_TALK_BURST: u32 = 600;
+/// Default of `lobby.keep`: entries of the lobby's log that are kept; about 30 MiB of small talk.
+pub const LOBBY_KEEP: u32 = 100_000;
+
 /// Connections in all, when the process may open that many files.
 pub const CONNECTIONS: usize = 100_000;
 /// Files kept back from connections: the database, its log, the log file, the listener, the poller.
@@ -171,6 +190,12 @@ pub const SMALL_FAN_OUT: usize = 32;
 
 /// Log lines that wait for the terminal or the pipe; more are dropped and counted.
 pub const LOG_QUEUE: usize = 16 * 1024;
+/// Bytes of one log line; what is longer is cut, and says so. The queue is bounded in lines, this
+/// bounds it in bytes (32 MiB).
+pub const LOG_LINE: usize = 2048;
+/// How long the end of the process waits for the log to be written out; a pipe that nobody reads
+/// may hold it up for ever.
+pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
 /// Addresses whose rates are remembered. At the bound, those that have been quiet longest are
 /// forgotten first.
 pub const ADDRESSES: usize = 65_536;
@@ -194,4 +219,8 @@ const _: () = {
     // A sweep keeps up with what its own commit appends.
     assert!(GROUP_COMMANDS < SWEEP_ROWS);
     assert!(PRESENCE_ALL <= TYPING_UP_TO);
+    assert!(TALK_RATE <= TALK_BURST && COMMAND_RATE <= COMMAND_BURST);
+    assert!(ADDRESS_TALK_RATE <= ADDRESS_TALK_BURST);
+    assert!(TALK_BURST <= COMMAND_BURST && TALK_BURST <= ADDRESS_TALK_BURST);
+    assert!(LOG_FLUSH_WAIT.as_secs() < DRAIN_WAIT.as_secs());
 };

@@ -12,6 +12,8 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use slab::Slab;
 
@@ -50,6 +52,8 @@ pub struct Setup {
     pub metrics_public: bool,
     /// Whether the words of messages go to the log.
     pub log_text: bool,
+    /// Log lines that were dropped, counted by whoever drops them.
+    pub log_dropped: Arc<AtomicU64>,
 }
 
 /// What the kernel said of a socket.
@@ -82,6 +86,7 @@ pub struct Exchange<S, B> {
     pub(super) stopping: bool,
     pub(super) metrics_public: bool,
     pub(super) log_text: bool,
+    pub(super) log_dropped: Arc<AtomicU64>,
     connections: usize,
     serial: u32,
     /// The numbers that the exchange counts; `/metrics` shows them.
@@ -125,6 +130,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             stopping: false,
             metrics_public: setup.metrics_public,
             log_text: setup.log_text,
+            log_dropped: setup.log_dropped,
             connections: setup.connections,
             serial: 0,
             metrics: Metrics::default(),

@@ -4,6 +4,8 @@
 //! messages; what it sent beyond that is held by its connection and comes first in the next tick, as
 //! it does for a session that the hub has paused.
 
+use std::sync::atomic::Ordering;
+
 use super::backend::Backend;
 use super::exchange::{Exchange, live};
 use super::peer::{Socket, Took};
@@ -110,6 +112,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             Event::Binary(bytes) => self.message(id, Payload::Binary(&bytes), now),
             Event::Request(request) => {
                 self.metrics.http_requests += 1;
+                self.metrics.log_dropped = self.log_dropped.load(Ordering::Relaxed);
                 let Self {
                     peers,
                     shared,
