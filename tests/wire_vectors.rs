@@ -1,5 +1,5 @@
-//! Holds both directions of the wire to the golden vectors in `tests/vectors/`, which other people's
-//! clients are written against.
+//! Holds both directions of the wire to the golden vectors in `tests/vectors/`, which other
+//! people's clients are written against.
 
 #![allow(clippy::unwrap_used)]
 

@@ -32,7 +32,7 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     }
     let path = path_of_error(text);
     // serde's own words (`de::Error::unknown_field` and its neighbours), which no other error
-    // begins with; a test below holds them to it.
+    // begins with; the golden vectors hold them to it.
     if words.starts_with("unknown field") {
         if Outline::of(text).command || path.contains('.') {
             return naming(ErrorCode::UnknownField, path, words);
