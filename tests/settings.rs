@@ -136,10 +136,6 @@ fn a_setting_that_cannot_be_used_is_named_with_its_place_and_the_way_out() {
             "kith.toml:1: there is no setting \"databse\"; `kith settings` lists them all",
         ),
         (
-            toml("lobby = 5\n"),
-            "kith.toml:1: there is no setting \"lobby\"; `kith settings` lists them all",
-        ),
-        (
             toml("listen = 9091\n"),
             "kith.toml:1: listen is 9091, but should be an address and a port",
         ),
