@@ -89,6 +89,11 @@ impl Deadlines {
         self.stuck.after(STALL_WAIT) <= now
     }
 
+    /// When the stage has taken too long, if it is bounded.
+    pub(super) fn stage(&self) -> Option<Moment> {
+        (self.stage != NEVER).then_some(self.stage)
+    }
+
     /// The next moment at which the stage or the outbox may be overdue.
     pub(super) fn without_pings(&self) -> Option<Moment> {
         let at = self.stage.min(self.stuck.after(STALL_WAIT));

@@ -45,7 +45,8 @@ pub(super) enum Step {
     More,
     Text(Utf8Bytes),
     Binary(Bytes),
-    Pong(Bytes),
+    /// The answer to one of our pings, and the position that it carries.
+    Pong(u64),
     /// The peer's close frame, answered where it has to be.
     Closed(Option<u16>),
     /// The peer broke a rule; this is what to close with.
@@ -78,11 +79,9 @@ impl WebSocket {
                 out: (self.talk != Talk::Closing).then_some((&mut *out, &mut *buffers)),
             };
             let step = context.read(&mut pipe);
-            if self.boundary.fragments() > contexts.fragments {
+            context.grown |= frame.len() as u64 + self.boundary.left() > CONTEXT_BYTES as u64;
+            if self.boundary.fragments() >= contexts.fragments {
                 return self.broken(CloseCode::TooBig);
-            }
-            if self.boundary.left() > CONTEXT_BYTES as u64 {
-                context.grown = true;
             }
             match step {
                 Step::Broken(code) => return self.broken(code),
@@ -94,7 +93,9 @@ impl WebSocket {
             }
             match step {
                 Step::More => {}
-                Step::Text(_) | Step::Binary(_) if self.talk == Talk::Closing => {}
+                Step::Text(_) | Step::Binary(_) | Step::Pong(_) if self.talk == Talk::Closing => {}
+                // Nobody asked for this one, which is allowed (RFC 6455 section 5.5.3).
+                Step::Pong(position) if position > out.enqueued() => {}
                 step => return step,
             }
         }
@@ -127,7 +128,10 @@ impl Context {
         match self.inner.read(pipe) {
             Ok(Message::Text(text)) => Step::Text(text),
             Ok(Message::Binary(bytes)) => Step::Binary(bytes),
-            Ok(Message::Pong(payload)) => Step::Pong(payload),
+            Ok(Message::Pong(payload)) => <[u8; 8]>::try_from(&payload[..])
+                .map_or(Step::More, |position| {
+                    Step::Pong(u64::from_be_bytes(position))
+                }),
             // The answer is written with the next call, so there is one at once.
             Ok(Message::Ping(_)) => match self.inner.flush(pipe) {
                 Ok(()) => Step::More,
