@@ -1,4 +1,5 @@
-//! Holds the tables in README.md to the tables in the code: commands, refusals, close codes.
+//! Holds the tables in README.md to the tables in the code: commands, refusals, close codes,
+//! settings.
 //!
 //! After a change of the code, `KITH_BLESS=1 cargo test --test tables` writes them anew.
 
@@ -73,6 +74,7 @@ fn the_readme_shows_the_tables_of_the_code() {
         ("commands", commands()),
         ("refusals", refusals()),
         ("closings", closings()),
+        ("settings", kith::cli::settings::markdown()),
     ] {
         let (begin, end) = (format!("<!-- table: {name} -->\n"), "<!-- end -->");
         let from = expected
