@@ -1,14 +1,14 @@
 //! The hub: one state machine that knows who is here and decides who must hear what.
 //!
-//! Floor 1, and the heart of it. It does no I/O: it reads no clock, starts no thread, draws no random
-//! number and writes no log. What it needs of those comes with its input; what it wants done comes out
-//! as a queue of [`Output`]s. So a run of it is a list of inputs, and can be repeated.
+//! Floor 1, and the heart of it. It does no I/O: it reads no clock, starts no thread, draws no
+//! random number and writes no log. What it needs of those comes with its input; what it wants done
+//! comes out as a queue of [`Output`]s. So a run of it is a list of inputs, and can be repeated.
 //!
-//! The methods come in four families, named alike everywhere in this tree: `handle*` takes input and
-//! is the only way to change anything, `poll_*` hands out what came of it, and what takes `&self`
-//! only looks. **After every `handle` the caller drains [`Hub::poll_output`] to `None` before the
-//! next.** That rule is what makes "the listeners of this entry" mean the same to the hub and to the
-//! caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
+//! The methods come in four families, named alike everywhere in this tree: `handle*` takes input
+//! and is the only way to change anything, `poll_*` hands out what came of it, and what takes
+//! `&self` only looks. **After every `handle` the caller drains [`Hub::poll_output`] to `None`
+//! before the next.** That rule is what makes "the listeners of this entry" mean the same to the hub
+//! and to the caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
 //!
 //! The rest of this folder, in the order of a session's life: `sign_in`, `talk`, `catch_up`,
 //! `presence`, and the plumbing in `sessions`.
@@ -38,7 +38,7 @@ use crate::limits::{BUSY_RETRY, DRAIN_RETRY};
 
 pub use ports::{Input, Looked, Output, Settings};
 use presence::People;
-use sessions::{Pending, Sessions};
+use sessions::{Pending, Sessions, Stage};
 
 /// See the module.
 #[derive(Debug)]
@@ -134,16 +134,17 @@ impl Hub {
     /// Does what is due at `now`; calling it early or in vain does nothing.
     pub fn handle_timeout(&mut self, now: Now) {
         debug_assert!(self.outputs.is_empty(), "drained before the next input");
-        self.presence_due(now);
         while let Some(&(at, later)) = self.later.front()
             && at <= now.mono
         {
             self.later.pop_front();
             match later {
                 Later::Resume(conn) => self.resume(conn),
-                Later::CatchUp(conn) => self.drained(conn),
+                Later::CatchUp(conn) => self.ask_again(conn),
             }
         }
+        // Last, so that its listeners are still the same when the caller walks them.
+        self.presence_due(now);
         self.check_invariants();
     }
 
@@ -202,8 +203,10 @@ impl Hub {
     }
 
     fn asked(&mut self, conn: ConnId, request: u32, key: Option<Key>, command: Command, now: Now) {
-        let admitted = self.admit(conn, &command, now);
-        if let Err(refusal) = admitted {
+        if !self.hears(conn) {
+            return;
+        }
+        if let Err(refusal) = self.admit(conn, &command, now) {
             return self.refuse(conn, request, refusal);
         }
         let done = match command {
@@ -227,18 +230,29 @@ impl Hub {
         }
     }
 
-    /// What every command must pass before anybody looks at what it says.
+    /// Whether anything that this connection sends is still of interest: not if it is gone, and not
+    /// after `exit`, which was its last word.
+    fn hears(&self, conn: ConnId) -> bool {
+        let session = self.sessions.get(conn);
+        session.is_some_and(|session| !matches!(session.stage, Stage::Leaving))
+    }
+
+    /// What every command must pass before anybody looks at what it says. Leaving is always
+    /// allowed.
     fn admit(&mut self, conn: ConnId, command: &Command, now: Now) -> Result<(), Refusal> {
         let session = self
             .sessions
             .get_mut(conn)
             .ok_or(Refusal::new(ErrorCode::SignInFirst))?;
-        if self.stopping != Stopping::No {
-            return Err(Refusal::new(ErrorCode::Stopping).retry(DRAIN_RETRY));
+        if matches!(command, Command::Exit) {
+            return Ok(());
         }
         let rate = self.settings.commands;
         rate.take(&mut session.commands_full, now.mono)
             .map_err(too_fast)?;
+        if self.stopping != Stopping::No && !matches!(command, Command::Ping) {
+            return Err(stopping());
+        }
         if command.verb().signed_in && session.name().is_none() {
             return Err(Refusal::new(ErrorCode::SignInFirst));
         }
@@ -259,13 +273,14 @@ impl Hub {
     }
 
     fn unfit(&mut self, conn: ConnId, request: u32, refusal: Refusal, now: Now) {
+        if !self.hears(conn) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        let taken = self
-            .settings
-            .commands
-            .take(&mut session.commands_full, now.mono);
+        let rate = self.settings.commands;
+        let taken = rate.take(&mut session.commands_full, now.mono);
         self.refuse(conn, request, taken.map_or_else(too_fast, |()| refusal));
     }
 
@@ -313,6 +328,10 @@ impl crate::chat::event::Addresses for Hub {
 
 fn too_fast(wait: Duration) -> Refusal {
     Refusal::new(ErrorCode::TooFast).retry(wait)
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(ErrorCode::Stopping).retry(DRAIN_RETRY)
 }
 
 fn busy() -> Refusal {
