@@ -209,7 +209,7 @@ impl Hub {
         };
         // A name that does not fit leaves the connection open: a `hello` with another may follow.
         if let Err(refusal) = self.hello(conn, 0, &hello, now) {
-            self.refuse(conn, 0, refusal);
+            self.refuse(conn, 0, refusal.field("username"));
         }
     }
 
