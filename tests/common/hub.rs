@@ -355,7 +355,9 @@ impl Room {
     #[track_caller]
     pub fn conn(&self, who: &str) -> ConnId {
         let found = self.conns.iter().rfind(|(name, _)| name == who);
-        found.unwrap_or_else(|| panic!("nobody is called {who:?}")).1
+        found
+            .unwrap_or_else(|| panic!("nobody is called {who:?}"))
+            .1
     }
 
     fn who(&self, conn: ConnId) -> &str {
@@ -428,7 +430,7 @@ fn id(serial: u32) -> PublicId {
 
 /// Every entry of a story has a tag of its own.
 pub fn tag(seq: u64) -> Tag {
-    Tag((seq * 10) as u32)
+    Tag(seq.wrapping_mul(10) as u32)
 }
 
 fn entry(seq: u64, from: Person, text: &str) -> Entry {
@@ -470,7 +472,8 @@ impl<'a> Words<'a> {
     #[track_caller]
     fn number(&mut self) -> u64 {
         let word = self.next();
-        word.parse().unwrap_or_else(|_| panic!("{word:?} is no number"))
+        word.parse()
+            .unwrap_or_else(|_| panic!("{word:?} is no number"))
     }
 
     /// Everything that is left; `\n` and the like stand for themselves, so that any text can be
