@@ -1,5 +1,7 @@
 //! Catching up at the hub: cursors, pages, holes, resets, and the seam to what is live.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/hub.rs"]
 mod hub;
 

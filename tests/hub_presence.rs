@@ -1,5 +1,7 @@
 //! Presence at the hub: who is online, who is told, and when.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/hub.rs"]
 mod hub;
 

@@ -1,5 +1,7 @@
 //! Signing in at the hub: who somebody is, and how a session begins and ends.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/hub.rs"]
 mod hub;
 

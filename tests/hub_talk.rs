@@ -1,5 +1,7 @@
 //! Talking at the hub: what is answered, who hears it, how fast one may, and what waits.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/hub.rs"]
 mod hub;
 #[path = "common/naughty.rs"]

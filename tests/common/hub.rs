@@ -189,7 +189,7 @@ impl Room {
             "asks" => Input::Asked {
                 conn,
                 request: words.number() as u32,
-                key: words.skip("key").then(|| Key([words.number() as u8; 16])),
+                key: words.number_after("key").map(|key| Key([key as u8; 16])),
                 command: self.command(words),
             },
             other => panic!("{who} cannot {other:?}"),
@@ -207,12 +207,12 @@ impl Room {
         };
         let conn = ConnId { index, serial };
         self.conns.push((who.to_owned(), conn));
-        let from = words.skip("from").then(|| words.number());
+        let from = words.number_after("from");
         Input::Opened {
             conn,
             address: [from.unwrap_or_default() as u8; 16],
             fresh: id(serial),
-            name: words.skip("as").then(|| words.rest()),
+            name: words.rest_after("as"),
         }
     }
 
@@ -228,19 +228,16 @@ impl Room {
                 text: words.rest(),
             }),
             "list" => Command::UserList(command::UserList {
-                limit: words.skip("limit").then(|| words.number()).unwrap_or(0) as u32,
-                after: words
-                    .skip("after")
-                    .then(|| words.rest())
-                    .unwrap_or_default(),
+                limit: words.number_after("limit").unwrap_or(0) as u32,
+                after: words.rest_after("after").unwrap_or_default(),
             }),
             "typing" => Command::Typing(command::Typing {
                 conversation: words.rest(),
             }),
             "history" => Command::History(command::History {
-                before: Seq(words.skip("before").then(|| words.number()).unwrap_or(0)),
-                after: Seq(words.skip("after").then(|| words.number()).unwrap_or(0)),
-                limit: words.skip("limit").then(|| words.number()).unwrap_or(0) as u32,
+                before: Seq(words.number_after("before").unwrap_or(0)),
+                after: Seq(words.number_after("after").unwrap_or(0)),
+                limit: words.number_after("limit").unwrap_or(0) as u32,
                 conversation: words.rest(),
             }),
             "watch" => Command::Watch(command::Watch {
@@ -332,7 +329,7 @@ impl Room {
         }
         let (first, last) = words.next().split_once('-').unwrap();
         let (first, last) = (first.parse().unwrap(), last.parse().unwrap());
-        let floor = words.skip("floor").then(|| words.number()).unwrap_or(1);
+        let floor = words.number_after("floor").unwrap_or(1);
         if kind == "page" {
             return Looked::Page {
                 first: Seq(first),
@@ -476,8 +473,16 @@ impl<'a> Words<'a> {
             .unwrap_or_else(|_| panic!("{word:?} is no number"))
     }
 
-    /// Everything that is left; `\n` and the like stand for themselves, so that any text can be
-    /// said in one line.
+    #[track_caller]
+    fn number_after(&mut self, word: &str) -> Option<u64> {
+        self.skip(word).then(|| self.number())
+    }
+
+    fn rest_after(&mut self, word: &str) -> Option<String> {
+        self.skip(word).then(|| self.rest())
+    }
+
+    /// Everything that is left.
     fn rest(&mut self) -> String {
         std::mem::take(&mut self.0).to_owned()
     }
