@@ -167,26 +167,24 @@ fn history(asked: pb::History) -> Result<command::History, Refusal> {
 
 fn hello(asked: pb::Hello) -> Result<(command::Hello, Option<Claim>), Refusal> {
     at_most(HELLO_CURSORS, asked.cursors.len(), "hello.cursors")?;
-    let cursors = asked
-        .cursors
-        .into_iter()
-        .enumerate()
-        .map(|(place, cursor)| {
-            Ok(command::Cursor {
-                conversation: cursor.conversation,
-                // Opaque to clients: one that kept another server's text holds another log, and is told
-                // so by a reset. It did nothing wrong.
-                epoch: cursor.epoch.parse().unwrap_or(Epoch::NONE),
-                seq: seq(cursor.seq, || format!("hello.cursors[{place}].seq").into())?,
-                tag: Tag(cursor.tag),
-            })
-        });
+    let cursors = asked.cursors.into_iter().enumerate().map(cursor);
     let hello = command::Hello {
         name: asked.name,
         resumed: None,
         cursors: cursors.collect::<Result<_, Refusal>>()?,
     };
     Ok((hello, claim(&asked.guest_id, asked.resume_secret)?))
+}
+
+fn cursor((place, asked): (usize, pb::Cursor)) -> Result<command::Cursor, Refusal> {
+    Ok(command::Cursor {
+        conversation: asked.conversation,
+        // Opaque to clients: one that kept another server's text holds another log, and is told so
+        // by a reset. It did nothing wrong.
+        epoch: asked.epoch.parse().unwrap_or(Epoch::NONE),
+        seq: seq(asked.seq, || format!("hello.cursors[{place}].seq").into())?,
+        tag: Tag(asked.tag),
+    })
 }
 
 fn claim(guest: &str, secret: String) -> Result<Option<Claim>, Refusal> {
@@ -224,4 +222,27 @@ fn seq(number: u64, field: impl FnOnce() -> Cow<'static, str>) -> Result<Seq, Re
     Err(Refusal::new(ErrorCode::BadRequest)
         .field(field())
         .because(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quotation_is_cut_between_characters() {
+        for (bytes, expected) in [(0, 0), (256, 256), (257, 256), (80_000, 256)] {
+            assert_eq!(quote("x".repeat(bytes)).len(), expected, "{bytes}");
+        }
+        let cut = quote("界".repeat(200));
+        assert!(cut.len() <= REFUSAL_BYTES && cut.ends_with("界…"));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_by_debug() {
+        let frame =
+            r#"{"hello":{"guestId":"00000000000000000000000000000001","resumeSecret":"hush"}}"#;
+        let request = decode(Payload::Text(frame)).unwrap();
+        assert_eq!(request.claim.as_ref().unwrap().secret, "hush");
+        assert!(!format!("{request:?}").contains("hush"));
+    }
 }

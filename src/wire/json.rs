@@ -32,36 +32,32 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     }
     let path = path_of_error(text);
     // serde's own words (`de::Error::unknown_field` and its neighbours), which no other error
-    // begins with; a test below holds them to it.
+    // begins with; the golden vectors hold them to it.
     if words.starts_with("unknown field") {
-        let outline = Outline::of(text);
-        return if outline.command || path.contains('.') {
-            Refusal::new(ErrorCode::UnknownField)
-        } else {
-            Refusal::new(ErrorCode::UnknownCommand)
+        if Outline::of(text).command || path.contains('.') {
+            return naming(ErrorCode::UnknownField, path, words);
         }
-        .field(quote(path))
-        .because(quote(words));
+        let words = format!("There is no command `{path}`.");
+        return naming(ErrorCode::UnknownCommand, path, words);
     }
     if path == "key" {
-        return Refusal::new(ErrorCode::BadKey)
-            .field(path)
-            .because(quote(words));
+        return naming(ErrorCode::BadKey, path, words);
     }
     if path.is_empty() || words.starts_with("duplicate field") {
-        return Refusal::new(ErrorCode::Malformed)
-            .field(quote(path))
-            .because(quote(words));
+        return naming(ErrorCode::Malformed, path, words);
     }
-    let words = match words.strip_prefix("data did not match any variant of untagged enum Content")
-    {
-        // pbjson reads a number, or a string of one, and says no more than that it was neither.
+    let words = match words.strip_prefix(NEITHER) {
         Some(place) => format!("not a whole number of this field's range{place}"),
         None => words,
     };
-    Refusal::new(ErrorCode::BadRequest)
-        .field(quote(path))
-        .because(quote(words))
+    naming(ErrorCode::BadRequest, path, words)
+}
+
+/// pbjson reads a number, or a string of one, and says no more than that it was neither.
+const NEITHER: &str = "data did not match any variant of untagged enum Content";
+
+fn naming(code: ErrorCode, field: String, words: String) -> Refusal {
+    Refusal::new(code).field(quote(field)).because(quote(words))
 }
 
 /// Where the generated code stopped: `talk.text`, `hello.cursors[3].seq`; empty for the frame.

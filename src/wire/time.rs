@@ -3,8 +3,6 @@
 //! Floor 2. Ours instead of a library's because the JSON must be RFC 3339 with a `Z` and with 0, 3,
 //! 6 or 9 digits after the point (the proto3 JSON mapping); pbjson-types writes `+00:00`.
 
-use std::fmt::Write as _;
-
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
 use time::OffsetDateTime;
@@ -23,7 +21,7 @@ pub struct Timestamp {
     pub nanos: i32,
 }
 
-/// The range that RFC 3339 can write and that `timestamp.proto` allows, in seconds: years 1 to 9999.
+/// What RFC 3339 can write and `timestamp.proto` allows: the years 1 to 9999, in seconds.
 const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 impl From<UnixMillis> for Timestamp {
@@ -38,30 +36,53 @@ impl From<UnixMillis> for Timestamp {
     }
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+/// The longest text of a timestamp, in bytes.
+const TEXT: usize = "2026-11-20T10:00:00.000000000Z".len();
+
+impl Timestamp {
+    /// Writes it as RFC 3339 into `text`, if it is a moment of the years 1 to 9999.
+    fn write(self, text: &mut [u8; TEXT]) -> Option<&str> {
         if !RANGE.contains(&self.seconds) || !(0..1_000_000_000).contains(&self.nanos) {
-            return Err(ser::Error::custom(
-                "a timestamp outside the years 1 to 9999",
-            ));
+            return None;
         }
-        let at = OffsetDateTime::from_unix_timestamp(self.seconds).map_err(ser::Error::custom)?;
+        let at = OffsetDateTime::from_unix_timestamp(self.seconds).ok()?;
         let (year, month, day) = at.to_calendar_date();
         let (hour, minute, second) = at.to_hms();
-        let mut text = String::with_capacity("2026-11-20T10:00:00.000000000Z".len());
-        let written = write!(
-            text,
-            "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}",
-            month as u8
-        )
-        .and_then(|()| match self.nanos {
-            0 => write!(text, "Z"),
-            nanos if nanos % 1_000_000 == 0 => write!(text, ".{:03}Z", nanos / 1_000_000),
-            nanos if nanos % 1000 == 0 => write!(text, ".{:06}Z", nanos / 1000),
-            nanos => write!(text, ".{nanos:09}Z"),
-        });
-        written.map_err(ser::Error::custom)?;
-        serializer.serialize_str(&text)
+        text.copy_from_slice(b"0000-00-00T00:00:00.000000000Z");
+        digits(&mut text[0..4], year.unsigned_abs());
+        digits(&mut text[5..7], u8::from(month).into());
+        digits(&mut text[8..10], day.into());
+        digits(&mut text[11..13], hour.into());
+        digits(&mut text[14..16], minute.into());
+        digits(&mut text[17..19], second.into());
+        digits(&mut text[20..29], self.nanos.unsigned_abs());
+        let end = match self.nanos {
+            0 => 19,
+            nanos if nanos % 1_000_000 == 0 => 23,
+            nanos if nanos % 1000 == 0 => 26,
+            _ => 29,
+        };
+        text[end] = b'Z';
+        std::str::from_utf8(&text[..=end]).ok()
+    }
+}
+
+/// Writes `value` in decimal, filled up with zeros on the left.
+fn digits(text: &mut [u8], mut value: u32) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.write(&mut [0; TEXT]) {
+            Some(text) => serializer.serialize_str(text),
+            None => Err(ser::Error::custom(
+                "a timestamp outside the years 1 to 9999",
+            )),
+        }
     }
 }
 
