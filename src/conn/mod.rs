@@ -130,6 +130,9 @@ impl Conn {
     ) -> Option<Event> {
         if !input.is_empty() {
             self.deadlines.heard(now.mono);
+            if let Stage::WebSocket(socket) = &mut self.stage {
+                socket.pings = 0;
+            }
         }
         if let Some(mut held) = self.held.take() {
             let mut rest = &held.bytes[held.from..];
@@ -310,7 +313,7 @@ impl Conn {
     pub fn deadline(&self) -> Option<Moment> {
         match &self.stage {
             Stage::WebSocket(socket) if socket.talk == Talk::SignedIn => {
-                self.deadlines.with_pings()
+                self.deadlines.with_pings(socket.pings)
             }
             Stage::WebSocket(socket) if socket.talk == Talk::Closing => self.deadlines.stage(),
             Stage::Http(_) | Stage::WebSocket(_) => self.deadlines.without_pings(),

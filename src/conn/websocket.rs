@@ -25,6 +25,8 @@ pub(super) struct WebSocket {
     context: Option<Box<Context>>,
     boundary: Boundary,
     pub(super) talk: Talk,
+    /// Pings sent since the peer was last heard.
+    pub(super) pings: u8,
 }
 
 /// How far a conversation is.
@@ -59,6 +61,7 @@ impl WebSocket {
             context: None,
             boundary: Boundary::default(),
             talk: Talk::Anonymous,
+            pings: 0,
         }
     }
 
@@ -79,7 +82,8 @@ impl WebSocket {
                 out: (self.talk != Talk::Closing).then_some((&mut *out, &mut *buffers)),
             };
             let step = context.read(&mut pipe);
-            context.grown |= frame.len() as u64 + self.boundary.left() > CONTEXT_BYTES as u64;
+            let size = self.boundary.left().saturating_add(frame.len() as u64);
+            context.grown |= size > CONTEXT_BYTES as u64;
             if self.boundary.fragments() >= contexts.fragments {
                 return self.broken(CloseCode::TooBig);
             }
