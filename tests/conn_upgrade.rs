@@ -1,5 +1,7 @@
 //! The handshake of a WebSocket: who gets a 101, and what everybody else is told.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/script.rs"]
 mod script;
 

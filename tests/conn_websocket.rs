@@ -1,5 +1,7 @@
 //! A WebSocket in memory: messages, broken rules, pings, ends, and partial writes.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/script.rs"]
 mod script;
 
