@@ -4,26 +4,28 @@
 //! one line that says what, where and what to do. What the parts do with each other is theirs.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Socket, Type};
-
+use crate::auth::GuestKey;
+use crate::chat::bucket::Rate;
+use crate::chat::hub::{Hub, Settings};
+use crate::chat::log::empty;
 use crate::cli::args::{Args, Command, Environment};
 use crate::cli::check;
 use crate::cli::config::{Config, ConfigError};
 use crate::cli::layers::{self, Loaded};
-use crate::limits::{BACKLOG, FILES_KEPT};
+use crate::conn::{ConnConfig, OriginPolicy, Shared};
+use crate::event_loop::{End, EventLoop, Listener, Poller, Setup};
+use crate::ids::{Entropy, Epoch};
+use crate::limits::FILES_KEPT;
 use crate::logging::{CannotLog, Logging};
 use crate::signals::Signals;
+use crate::store::{self, OpenError, Opened, Place};
+use crate::wire::Greeting;
 
 /// Does what was typed.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
@@ -51,18 +53,10 @@ pub enum Failure {
     Settings(Vec<ConfigError>),
     /// The operator's or the system's: no log.
     Log(CannotLog),
-    /// The operator's: the data folder cannot be made or written to.
-    Data {
-        /// Which.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The operator's: another server uses the data folder.
-    DataInUse {
-        /// Which.
-        folder: PathBuf,
-    },
+    /// The operator's or the disk's: the data cannot be used.
+    Data(OpenError),
+    /// The disk's: what was said last may or may not be stored.
+    Store(String),
     /// The operator's: nobody can be listened to there.
     Listen {
         /// Where.
@@ -84,16 +78,11 @@ impl fmt::Display for Failure {
         match self {
             Self::Settings(errors) => f.write_str(check::complaint(errors).trim_end()),
             Self::Log(error) => write!(f, "error: {error}"),
-            Self::Data { folder, error } => write!(
+            Self::Data(error) => write!(f, "error: {error}"),
+            Self::Store(reason) => write!(
                 f,
-                "error: the data folder {} cannot be used: {error}; choose another with --data",
-                folder.display()
-            ),
-            Self::DataInUse { folder } => write!(
-                f,
-                "error: another server uses the data folder {}; stop it, or choose another folder \
-                 with --data",
-                folder.display()
+                "error: the disk failed while messages were stored: {reason}; look after it, then \
+                 start again: what was acknowledged is there"
             ),
             Self::Listen { address, error } => {
                 write!(f, "error: cannot listen on {address}: ")?;
@@ -136,77 +125,106 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// Everything that the system has granted: what the server runs on.
-struct Ground {
-    /// As the operator wants it, with `limits.connections` lowered to what is possible.
-    config: Config,
-    listener: TcpListener,
-    signals: Signals,
-    /// The data folder belongs to this process as long as this is open.
-    _lock: File,
-    /// Log lines that were dropped, for the metrics.
-    log_dropped: Arc<AtomicU64>,
-}
-
 fn serve(loaded: Loaded) -> Result<(), Failure> {
     let log = &loaded.config.log;
     let logging = Logging::start(log.level, log.targets.clone()).map_err(Failure::Log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let outcome = prepare(loaded.config, &logging).and_then(host);
+    let outcome = host(loaded.config, &logging);
     logging.stop();
     outcome
 }
 
-fn prepare(mut config: Config, logging: &Logging) -> Result<Ground, Failure> {
-    let system = |doing| move |error| Failure::System { doing, error };
+/// Puts the parts together, runs the loop until it ends, closes the store.
+fn host(mut config: Config, logging: &Logging) -> Result<(), Failure> {
+    let started = Instant::now();
     let files = raise_files().map_err(system("asking how many files may be open"))?;
     let most = u32::try_from(files.saturating_sub(FILES_KEPT as u64)).unwrap_or(u32::MAX);
     if most < config.limits.connections {
         log::info!("{files} files may be open, so at most {most} connections");
         config.limits.connections = most.max(1);
     }
-    let lock = take_folder(&config.data)?;
-    let listener = listen(config.listen).map_err(|error| Failure::Listen {
+    // The port first: whoever starts a second server by mistake learns of it before anything else.
+    let listener = Listener::bind(config.listen).map_err(|error| Failure::Listen {
         address: config.listen,
         error,
     })?;
-    let signals = Signals::new().map_err(system("taking signals over"))?;
-    Ok(Ground {
-        config,
-        listener,
-        signals,
-        _lock: lock,
-        log_dropped: logging.dropped(),
-    })
-}
-
-/// Opens the store, runs the loop until it ends, closes the store.
-fn host(mut ground: Ground) -> Result<(), Failure> {
-    let system = |doing| move |error| Failure::System { doing, error };
-    let address = ground
-        .listener
+    let address = listener
         .local_addr()
         .map_err(system("asking for the port"))?;
-    let data = ground.config.data.display();
-    log::info!("listening on http://{address}/, data in {data}");
-    let mut poll = Poll::new().map_err(system("asking for a poller"))?;
-    poll.registry()
-        .register(&mut ground.signals, Token(0), Interest::READABLE)
-        .map_err(system("waiting for signals"))?;
-    let mut events = Events::with_capacity(1);
-    while ground.signals.pending().next().is_none() {
-        match poll.poll(&mut events, None) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                return Err(system("waiting for events")(error));
-            }
-            _ => {}
-        }
+    let place = Place::Folder(config.data.clone());
+    let keep = u64::from(config.lobby.keep);
+    let opened = store::open(
+        &store::Config {
+            place,
+            lobby_keep: keep,
+        },
+        Entropy::System,
+    )
+    .map_err(Failure::Data)?;
+    let setup = setup(&config, &opened, logging);
+    let poller = Poller::new().map_err(system("asking for a poller"))?;
+    let lanes = opened.start(poller.wake()).map_err(Failure::Data)?;
+    let signals = Signals::new().map_err(system("taking signals over"))?;
+    let event_loop = EventLoop::new(poller, listener, signals, started, setup, lanes)
+        .map_err(system("waiting for events"))?;
+    let (ready, data) = (started.elapsed().as_millis(), config.data.display());
+    log::info!("listening on http://{address}/, data in {data}, ready after {ready} ms");
+    let (end, lanes) = event_loop.run();
+    lanes.join();
+    let dropped = logging.dropped().load(Ordering::Relaxed);
+    match end {
+        End::Drained => log::info!("stopped; {dropped} log lines were dropped"),
+        End::CutOff(left) => log::warn!("stopped; {left} connections did not leave in time"),
+        End::StoreFailed(reason) => return Err(Failure::Store(reason)),
+        End::Poll(error) => return Err(system("waiting for events")(error)),
     }
-    let dropped = ground.log_dropped.load(Ordering::Relaxed);
-    log::info!("stopped; {dropped} log lines were dropped");
     Ok(())
+}
+
+/// What the settings mean to the loop and the hub.
+fn setup(config: &Config, opened: &Opened, logging: &Logging) -> Setup {
+    let mut entropy = Entropy::System;
+    let mut snapshot = opened.snapshot.clone();
+    if !config.lobby.history {
+        // A lobby that keeps nothing begins anew with every start, and its epoch says so.
+        snapshot.lobby = empty(snapshot.lobby.conv, Epoch(entropy.u64()), false);
+    }
+    let limits = &config.limits;
+    let rate = |per_second, burst| Rate { per_second, burst };
+    let settings = Settings {
+        talk: rate(limits.talk_rate, limits.talk_burst),
+        commands: rate(limits.command_rate, limits.command_burst),
+        address_talk: rate(limits.address_talk_rate, limits.address_talk_burst),
+    };
+    let origins = match &config.origins[..] {
+        [] => OriginPolicy::SameHost,
+        listed => OriginPolicy::Listed(listed.to_vec()),
+    };
+    Setup {
+        hub: Hub::new(settings, snapshot),
+        shared: Shared::new(ConnConfig {
+            origins,
+            ..ConnConfig::default()
+        }),
+        greeting: Greeting {
+            talk_rate: limits.talk_rate,
+            talk_burst: limits.talk_burst,
+            server: format!("kith/{}", env!("CARGO_PKG_VERSION")),
+            ..Greeting::default()
+        },
+        guests: GuestKey::new(opened.guest_secret),
+        entropy,
+        connections: limits.connections as usize,
+        metrics_public: config.metrics.public,
+        log_text: config.log.text,
+        log_dropped: logging.dropped(),
+    }
+}
+
+fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure::System { doing, error }
 }
 
 /// Lets the process open as many files as it may ask for, and says how many that are.
@@ -227,46 +245,6 @@ fn raise_files() -> io::Result<u64> {
         limit = wanted;
     }
     Ok(limit.rlim_cur)
-}
-
-/// Makes the data folder, for its owner only, and keeps other servers out of it. The lock is on
-/// the open file and goes with the process, however that ends.
-fn take_folder(folder: &Path) -> Result<File, Failure> {
-    let unusable = |error| Failure::Data {
-        folder: folder.to_owned(),
-        error,
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(unusable)?;
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(folder.join("lock"))
-        .map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Failure::DataInUse {
-            folder: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
-    }
-}
-
-/// By way of socket2, because mio listens with room for 128 connections only: when a crowd comes
-/// back at once, the rest would be told nothing and try again a second later.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A restart must not wait for the connections of its predecessor to be forgotten.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// To standard output; a reader that has seen enough (`kith settings | head`) is no failure.

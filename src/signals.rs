@@ -18,6 +18,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook_mio::v1_0::Signals as Pipe;
 
+use crate::event_loop::Stop;
+
 /// What the operator asks of a running server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -50,6 +52,12 @@ impl Signals {
     /// What arrived since the last call; never waits.
     pub fn pending(&mut self) -> impl Iterator<Item = Signal> {
         self.pipe.pending().map(|_| Signal::Stop)
+    }
+}
+
+impl Stop for Signals {
+    fn asked(&mut self) -> bool {
+        self.pending().count() > 0
     }
 }
 
