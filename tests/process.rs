@@ -52,8 +52,14 @@ fn what_keeps_it_from_starting_is_one_line() {
             &["--listen", "192.0.2.1:9091"],
             "does not have that address",
         ),
-        (&["--data", "file"], "the data folder file cannot be used"),
-        (&["--data", "file/below"], "choose another with --data"),
+        (
+            &["--listen", "127.0.0.1:0", "--data", "file"],
+            "cannot keep data in file",
+        ),
+        (
+            &["--listen", "127.0.0.1:0", "--data", "file/below"],
+            "or name another with --data",
+        ),
         (&["--config", "bad.toml"], "bad.toml:1: this is not TOML"),
         (
             &["--config", "missing.toml"],
@@ -79,7 +85,7 @@ fn one_server_per_data_folder() {
     let text = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(
-        text.contains("another server uses the data folder ./kith-data"),
+        text.contains("another Kith is running on ./kith-data"),
         "{text}"
     );
 }
