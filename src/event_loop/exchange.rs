@@ -311,7 +311,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                     metrics.writes += writes as u64;
                     if peer.flags.writable && !peer.conn.outbox().is_empty() {
                         self.mark(id, Dirty::Bulk);
-                    } else if peer.conn.has_held() {
+                    } else if peer.conn.wants_poll(shared) && !peer.flags.paused {
                         self.queue_read(id);
                     }
                     self.tell_drained(id);

@@ -43,37 +43,39 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 
     fn read_one(&mut self, id: ConnId, buffer: &mut [u8], now: Now) {
-        let Some(peer) = self.peer(id) else { return };
+        let Self { peers, shared, .. } = self;
+        let Some(peer) = live(peers, id) else { return };
         peer.flags.in_ready = false;
         if peer.flags.paused {
             return; // `Output::Resume` queues it again.
         }
-        if peer.conn.has_held() {
-            match self.feed(id, &[], now) {
-                Fed::Dry => {}
-                Fed::Budget => self.queue_read(id),
-                Fed::Stopped => {}
+        // What came earlier goes first, and only when that is done is there room for more.
+        let mut fed = Fed::Dry;
+        if peer.conn.wants_poll(shared) {
+            fed = self.feed(id, &[], now);
+        }
+        let Self { peers, shared, .. } = self;
+        let Some(peer) = live(peers, id) else { return };
+        if matches!(fed, Fed::Dry) && peer.flags.readable && peer.conn.wants_input() {
+            match peer.read(buffer) {
+                Took::Bytes(count) => {
+                    self.metrics.bytes_in += count as u64;
+                    fed = self.feed(id, &buffer[..count], now);
+                }
+                Took::Nothing => {}
+                Took::End => {
+                    peer.conn.handle_eof();
+                    fed = self.feed(id, &[], now);
+                }
+                Took::Broken => {
+                    peer.conn.handle_failure(shared);
+                    fed = self.feed(id, &[], now);
+                }
             }
         }
         let Some(peer) = self.peer(id) else { return };
-        if !peer.flags.readable || peer.flags.paused || !peer.conn.wants_input() {
-            return self.after(id);
-        }
-        match peer.read(buffer) {
-            Took::Bytes(count) => {
-                self.metrics.bytes_in += count as u64;
-                if matches!(self.feed(id, &buffer[..count], now), Fed::Budget) {
-                    self.queue_read(id);
-                }
-            }
-            Took::Nothing => {}
-            Took::End => {
-                peer.conn.handle_eof();
-                self.feed(id, &[], now);
-            }
-            Took::Broken => return self.doom(id),
-        }
-        if self.peer(id).is_some_and(|peer| peer.flags.readable) {
+        let more = matches!(fed, Fed::Budget) || (peer.flags.readable && peer.conn.wants_input());
+        if more && !peer.flags.paused {
             self.queue_read(id);
         }
         self.after(id);
