@@ -15,7 +15,7 @@ pub struct Head {
     bytes: Box<[u8]>,
     fields: Box<[Field]>,
     method: Method,
-    path: Span,
+    path: Option<Span>,
     query: Option<Span>,
     host: Option<Span>,
     version: Version,
@@ -51,7 +51,8 @@ impl Head {
 
     /// The path, as it came: ASCII, beginning with a slash (or `*` alone), not decoded.
     pub fn path(&self) -> &str {
-        self.text(self.path)
+        // `http://host` alone means its root.
+        self.path.map_or("/", |span| self.text(span))
     }
 
     /// What follows the question mark, not decoded.
@@ -127,7 +128,7 @@ impl Head {
         let host = one_host(request.headers, version)?;
         Ok(Self {
             method,
-            path: Span::of(target.path, bytes),
+            path: target.path.map(|path| Span::of(path, bytes)),
             query: target.query.map(|query| Span::of(query, bytes)),
             host: target.authority.or(host).map(|host| Span::of(host, bytes)),
             version,
@@ -175,7 +176,7 @@ impl Span {
 /// The request target of RFC 9112 section 3.2.
 struct Target<'a> {
     authority: Option<&'a str>,
-    path: &'a str,
+    path: Option<&'a str>,
     query: Option<&'a str>,
 }
 
@@ -199,14 +200,10 @@ impl<'a> Target<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
-        let path = if path.is_empty() && authority.is_some() {
-            "/"
-        } else {
-            path
-        };
-        (path.starts_with('/') || target == "*").then_some(Self {
+        let whole = path.starts_with('/') || target == "*";
+        (whole || (path.is_empty() && authority.is_some())).then_some(Self {
             authority,
-            path,
+            path: whole.then_some(path),
             query,
         })
     }

@@ -20,42 +20,45 @@
 //!
 //! 1. After reading: [`Conn::poll_event`] until `None` (or until enough), then [`Conn::hold`] what
 //!    is left of the input. While [`Conn::wants_input`] says no, nothing is read from the socket.
-//! 2. An [`Event::Request`] is owed a [`Conn::respond`], an [`Event::Upgrade`] an [`Conn::accept`]
-//!    or [`Conn::refuse`]. Until then `poll_event` gives nothing more; after it, call it again with
-//!    no input, because what was held may go on.
-//! 3. After anything that may have queued bytes: write, and tell [`Conn::wrote`]. After that, do
-//!    what [`Conn::verdict`] says.
-//! 4. At [`Conn::deadline`], which may have moved after any call: [`Conn::handle_deadline`].
+//! 2. An [`Event::Request`] is owed a [`Conn::respond`], an [`Event::Upgrade`] a [`Conn::accept`]
+//!    or a [`Conn::refuse`]. Until then `poll_event` gives nothing more.
+//! 3. After any of these, after the end of the input, and after writing: while
+//!    [`Conn::wants_poll`] says so, there is something to poll for without any new input.
+//! 4. After anything that may have queued bytes: write, and tell [`Conn::wrote`] (also if nothing
+//!    could be written). After that, do what [`Conn::verdict`] says.
+//! 5. At [`Conn::deadline`], which may have moved after any call: [`Conn::handle_deadline`].
 
+mod advance;
 mod boundary;
 mod deadlines;
+mod event;
 pub mod frame;
 pub mod head;
 pub mod outbox;
-pub mod request;
+mod request;
 pub mod response;
+mod shared;
 pub mod upgrade;
 mod websocket;
 
-use bytes::Bytes;
 pub use tungstenite::Utf8Bytes;
 
+pub use self::event::{Closed, Due, Event, Push, Verdict};
+pub use self::frame::Frame;
+pub use self::outbox::Outbox;
+pub use self::request::Request;
+pub use self::response::Response;
+pub use self::shared::{ConnConfig, Shared};
+pub use self::upgrade::{OriginPolicy, Upgrade};
+
+use self::deadlines::Deadlines;
+use self::frame::Control;
+use self::request::{Http, Owed};
+use self::response::Then;
+use self::websocket::{Talk, WebSocket};
 use crate::chat::closing::CloseCode;
 use crate::clock::{Moment, Now};
-use crate::limits::{
-    BODY_BYTES, CLOSE_WAIT, FRAGMENTS, FRAME_BYTES, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, LINGER_BYTES,
-    OUTBOX_HARD, OUTBOX_SOFT, SIGN_IN_WAIT,
-};
-
-use deadlines::{Deadlines, Silence};
-use frame::{Control, Frame};
-use outbox::{Buffers, Outbox};
-use request::{Http, Owed};
-use response::{Part, Response, Then};
-use websocket::{Contexts, Talk, WebSocket};
-
-pub use request::Request;
-pub use upgrade::{OriginPolicy, Upgrade};
+use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, SIGN_IN_WAIT};
 
 /// One connection, from accept to the end.
 ///
@@ -68,111 +71,7 @@ pub struct Conn {
     /// Input that was not looked at yet; comes before all other input.
     held: Option<Box<Held>>,
     deadlines: Deadlines,
-    /// Whether the peer will send more.
     input: Input,
-}
-
-/// What all connections of one loop share.
-#[derive(Debug)]
-pub struct Shared {
-    config: ConnConfig,
-    contexts: Contexts,
-    buffers: Buffers,
-}
-
-/// The bounds that an operator may move, and whose pages may connect.
-#[derive(Clone, Debug)]
-pub struct ConnConfig {
-    /// One message from a client, and one frame of it, in bytes.
-    pub message_bytes: usize,
-    /// Frames of one message.
-    pub fragments: u32,
-    /// The body of one HTTP request, in bytes.
-    pub body_bytes: usize,
-    /// Queued bytes at which [`Push::Soft`] is said.
-    pub outbox_soft: usize,
-    /// Queued bytes beyond which nothing is queued.
-    pub outbox_hard: usize,
-    /// Which pages may open a WebSocket.
-    pub origins: OriginPolicy,
-}
-
-impl Default for ConnConfig {
-    fn default() -> Self {
-        Self {
-            message_bytes: FRAME_BYTES,
-            fragments: FRAGMENTS,
-            body_bytes: BODY_BYTES,
-            outbox_soft: OUTBOX_SOFT,
-            outbox_hard: OUTBOX_HARD,
-            origins: OriginPolicy::default(),
-        }
-    }
-}
-
-/// What came of the input.
-#[derive(Debug)]
-pub enum Event {
-    /// A complete HTTP request. Owed a [`Conn::respond`].
-    Request(Box<Request>),
-    /// A WebSocket that may be granted. Owed a [`Conn::accept`] or [`Conn::refuse`].
-    Upgrade(Box<Upgrade>),
-    /// A text message. Copy what you keep: it is a slice of the read buffer and pins it.
-    Text(Utf8Bytes),
-    /// A binary message. The same holds.
-    Binary(Bytes),
-    /// The peer has read everything that was queued before this many bytes were.
-    Pong(u64),
-    /// The peer ended the WebSocket, or has to be taken as having done so. Comes once, and not at
-    /// all after [`Conn::close`] or [`Due::Closed`]; nothing comes after it.
-    Closed(Closed),
-}
-
-/// How a WebSocket ended that was not ended by us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// With a close frame, and the code in it.
-    ByPeer(Option<u16>),
-    /// With a frame that broke a rule. The close frame with this code is queued.
-    Broken(CloseCode),
-    /// Without a word.
-    Lost,
-}
-
-/// What became of a frame.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Push {
-    /// It is queued.
-    Queued,
-    /// It is queued, and with it the soft limit is crossed.
-    Soft,
-    /// It is not queued, because the hard limit would be crossed: cut the connection.
-    Full,
-    /// It is not queued, because this is no open WebSocket (any more).
-    Closed,
-}
-
-/// What is to be done with the socket.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing special: write what waits, read while [`Conn::wants_input`].
-    Keep,
-    /// Everything is written: shut down the sending side, then say [`Conn::handle_shutdown`].
-    Shutdown,
-    /// Drop it.
-    Drop,
-}
-
-/// What a deadline came to.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// Nothing that anybody else needs to know of.
-    Kept,
-    /// A WebSocket was closed with this code.
-    Closed(CloseCode),
 }
 
 #[derive(Debug)]
@@ -181,48 +80,41 @@ enum Stage {
     WebSocket(WebSocket),
     /// Our last word is queued; what still comes is read and thrown away, this many bytes of it.
     Ending {
-        shut: bool,
+        sending: Sending,
         patience: u32,
     },
+    /// Nothing more can be said or heard.
     Gone,
 }
 
+/// Our side of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Open,
+    ShutDown,
+}
+
+/// The peer's side of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Input {
     Open,
     Ended,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Held {
     bytes: Vec<u8>,
     from: usize,
 }
 
-impl Shared {
-    /// An empty pool, and the rules.
-    pub fn new(config: ConnConfig) -> Self {
-        Self {
-            contexts: Contexts::new(&config),
-            buffers: Buffers::default(),
-            config,
-        }
-    }
-
-    /// The rules.
-    pub const fn config(&self) -> &ConnConfig {
-        &self.config
-    }
-}
-
 impl Conn {
     /// A connection that was accepted just now.
-    pub fn new(now: Moment) -> Self {
+    pub fn new(now: Now) -> Self {
         Self {
             outbox: Outbox::default(),
             stage: Stage::Http(Box::default()),
             held: None,
-            deadlines: Deadlines::new(now, now.after(HANDSHAKE_WAIT)),
+            deadlines: Deadlines::new(now.mono, now.mono.after(HANDSHAKE_WAIT)),
             input: Input::Open,
         }
     }
@@ -238,13 +130,15 @@ impl Conn {
     ) -> Option<Event> {
         if !input.is_empty() {
             self.deadlines.heard(now.mono);
+            if let Stage::WebSocket(socket) = &mut self.stage {
+                socket.pings = 0;
+            }
         }
         if let Some(mut held) = self.held.take() {
             let mut rest = &held.bytes[held.from..];
             let event = self.advance(&mut rest, shared, now);
-            let left = rest.len();
-            if left > 0 {
-                held.from = held.bytes.len() - left;
+            if !rest.is_empty() {
+                held.from = held.bytes.len() - rest.len();
                 self.held = Some(held);
                 return event;
             }
@@ -260,12 +154,7 @@ impl Conn {
         if rest.is_empty() || matches!(self.stage, Stage::Ending { .. } | Stage::Gone) {
             return;
         }
-        let held = self.held.get_or_insert_with(|| {
-            Box::new(Held {
-                bytes: Vec::new(),
-                from: 0,
-            })
-        });
+        let held = self.held.get_or_insert_default();
         held.bytes.extend_from_slice(rest);
     }
 
@@ -274,15 +163,37 @@ impl Conn {
         self.held.is_some()
     }
 
-    /// Whether the socket should be read. While it says no, at most one read buffer is held.
+    /// Whether the socket should be read. As long as the loop obeys, no more than one read buffer
+    /// is ever held.
     pub const fn wants_input(&self) -> bool {
-        self.held.is_none() && matches!(self.input, Input::Open)
+        self.held.is_none()
+            && matches!(self.input, Input::Open)
+            && !matches!(self.stage, Stage::Gone)
     }
 
-    /// The peer closed its sending side, or the connection broke. [`Conn::poll_event`] tells when
-    /// what was held before is done.
+    /// Whether [`Conn::poll_event`] may give something without new input.
+    pub fn wants_poll(&self, shared: &Shared) -> bool {
+        let more = self.held.is_some() || self.input == Input::Ended;
+        match &self.stage {
+            Stage::Http(http) => more && !http.owes() && !self.is_backed_up(shared),
+            Stage::WebSocket(_) => more,
+            Stage::Ending { .. } | Stage::Gone => false,
+        }
+    }
+
+    /// The peer closed its sending side. [`Conn::poll_event`] says what that means once it is
+    /// through with what was held.
     pub const fn handle_eof(&mut self) {
         self.input = Input::Ended;
+    }
+
+    /// The socket failed: nothing can be read or written any more. What was held still counts.
+    pub fn handle_failure(&mut self, shared: &mut Shared) {
+        self.input = Input::Ended;
+        self.outbox.clear(&mut shared.buffers);
+        if !matches!(self.stage, Stage::WebSocket(_)) {
+            self.drop_all(shared);
+        }
     }
 
     /// Answers an [`Event::Request`].
@@ -290,21 +201,15 @@ impl Conn {
         let Stage::Http(http) = &mut self.stage else {
             return;
         };
-        let (part, then) = match http.settle() {
-            Some(Owed::Response { part, then }) => (part, then),
-            // A WebSocket that is not granted, or a request that never was one.
-            Some(Owed::Upgrade { .. }) | None => (Part::Whole, Then::Close),
+        let Some(Owed::Response { part, then }) = http.settle() else {
+            return;
         };
-        response.write(part, then, now.wall, &mut self.outbox, &mut shared.buffers);
+        let buffers = &mut shared.buffers;
+        response.write(part, then, now.wall, &mut self.outbox, buffers);
         match then {
             Then::KeepAlive => self.deadlines.stage_until(now.mono.after(KEEP_ALIVE_WAIT)),
-            Then::Close => self.end(now.mono),
+            Then::Close => self.end(now),
         }
-    }
-
-    /// Refuses an [`Event::Upgrade`]; the connection ends with that.
-    pub fn refuse(&mut self, response: &Response, shared: &mut Shared, now: Now) {
-        self.respond(response, shared, now);
     }
 
     /// Grants an [`Event::Upgrade`].
@@ -317,8 +222,15 @@ impl Conn {
         };
         upgrade::write_accept(&accept, subprotocol, &mut self.outbox, &mut shared.buffers);
         self.stage = Stage::WebSocket(WebSocket::new());
-        self.deadlines.stage_until(now.mono.after(SIGN_IN_WAIT));
         self.deadlines.heard(now.mono);
+        self.deadlines.stage_until(now.mono.after(SIGN_IN_WAIT));
+    }
+
+    /// Refuses an [`Event::Upgrade`]; the connection ends with that.
+    pub fn refuse(&mut self, response: &Response, shared: &mut Shared, now: Now) {
+        if matches!(&self.stage, Stage::Http(http) if http.owes()) {
+            self.last_word(response, shared, now);
+        }
     }
 
     /// Ends the wait for a name.
@@ -356,11 +268,11 @@ impl Conn {
         match &mut self.stage {
             Stage::WebSocket(socket) if socket.talk != Talk::Closing => {
                 socket.talk = Talk::Closing;
-                self.outbox
-                    .append(Control::close(code).bytes(), &mut shared.buffers);
+                let close = Control::close(code);
+                self.outbox.append(close.bytes(), &mut shared.buffers);
                 self.deadlines.stage_until(now.mono.after(CLOSE_WAIT));
             }
-            Stage::Http(_) => self.end(now.mono),
+            Stage::Http(_) => self.end(now),
             Stage::WebSocket(_) | Stage::Ending { .. } | Stage::Gone => {}
         }
     }
@@ -371,26 +283,29 @@ impl Conn {
     }
 
     /// An attempt to write what [`Outbox::slices`] showed took this many bytes, perhaps none.
-    pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Moment) {
+    pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Now) {
         self.outbox.advance(taken, &mut shared.buffers);
-        self.deadlines.wrote(taken, self.outbox.len(), now);
+        self.deadlines.wrote(taken, self.outbox.len(), now.mono);
     }
 
     /// The sending side of the socket is shut down.
     pub const fn handle_shutdown(&mut self) {
-        if let Stage::Ending { shut, .. } = &mut self.stage {
-            *shut = true;
+        if let Stage::Ending { sending, .. } = &mut self.stage {
+            *sending = Sending::ShutDown;
         }
     }
 
     /// What is to be done with the socket.
     pub fn verdict(&self) -> Verdict {
         match &self.stage {
-            Stage::Gone => Verdict::Drop,
+            Stage::Http(_) | Stage::WebSocket(_) => Verdict::Keep,
             Stage::Ending { .. } if !self.outbox.is_empty() => Verdict::Keep,
-            Stage::Ending { shut: true, .. } if self.input == Input::Ended => Verdict::Drop,
-            Stage::Ending { shut: false, .. } => Verdict::Shutdown,
-            _ => Verdict::Keep,
+            Stage::Ending { .. } if self.input == Input::Ended => Verdict::Drop,
+            Stage::Ending { sending, .. } => match sending {
+                Sending::Open => Verdict::Shutdown,
+                Sending::ShutDown => Verdict::Keep,
+            },
+            Stage::Gone => Verdict::Drop,
         }
     }
 
@@ -398,209 +313,73 @@ impl Conn {
     pub fn deadline(&self) -> Option<Moment> {
         match &self.stage {
             Stage::WebSocket(socket) if socket.talk == Talk::SignedIn => {
-                self.deadlines.with_pings()
+                self.deadlines.with_pings(socket.pings)
             }
+            Stage::WebSocket(socket) if socket.talk == Talk::Closing => self.deadlines.stage(),
+            Stage::Http(_) | Stage::WebSocket(_) => self.deadlines.without_pings(),
+            Stage::Ending { .. } => self.deadlines.stage(),
             Stage::Gone => None,
-            _ => self.deadlines.without_pings(),
         }
     }
+}
 
-    /// Does what is due; if nothing is, that is no harm.
-    pub fn handle_deadline(&mut self, shared: &mut Shared, now: Now) -> Due {
-        match &mut self.stage {
-            Stage::Http(_) => self.http_deadline(shared, now),
-            Stage::WebSocket(socket) => match socket.talk {
-                Talk::Closing if self.deadlines.stage_is_over(now.mono) => self.drop_all(shared),
-                Talk::Closing => {}
-                _ if self.deadlines.is_stuck(now.mono) => {
-                    return self.close_due(CloseCode::Slow, shared, now);
-                }
-                Talk::Anonymous if self.deadlines.stage_is_over(now.mono) => {
-                    return self.close_due(CloseCode::NoName, shared, now);
-                }
-                Talk::Anonymous => {}
-                Talk::SignedIn => match self.deadlines.silence(now.mono) {
-                    Silence::Fine => {}
-                    Silence::Ping => self.ping(shared),
-                    Silence::Gone => return self.close_due(CloseCode::Silent, shared, now),
-                },
-            },
-            Stage::Ending { .. } if self.deadlines.stage_is_over(now.mono) => self.drop_all(shared),
-            Stage::Ending { .. } | Stage::Gone => {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    /// "hello", masked with zeros.
+    const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
+
+    /// Whether nothing but the struct itself is allocated for a connection.
+    fn owns_no_heap(conn: &Conn) -> bool {
+        conn.held.is_none()
+            && conn.outbox.owns_no_heap()
+            && match &conn.stage {
+                Stage::WebSocket(socket) => !socket.holds_context(),
+                Stage::Http(_) => false,
+                Stage::Ending { .. } | Stage::Gone => true,
+            }
+    }
+
+    #[test]
+    fn an_idle_upgraded_connection_is_128_bytes_and_owns_no_heap() {
+        assert!(size_of::<Conn>() <= 128, "{}", size_of::<Conn>());
+        let now = Now::default();
+        let mut shared = Shared::new(ConnConfig::default());
+        let mut conn = Conn::new(now);
+        // Byte by byte, so that the head has been gathered in a buffer.
+        for byte in UPGRADE.chunks(1) {
+            let event = conn.poll_event(&mut &*byte, &mut shared, now);
+            assert_eq!(event.is_some(), conn.deadline().is_none());
         }
-        Due::Kept
-    }
+        conn.accept(None, &mut shared, now);
+        conn.signed_in();
+        assert!(!owns_no_heap(&conn), "the 101 waits");
+        conn.wrote(conn.outbox().len(), &mut shared, now);
+        assert!(owns_no_heap(&conn));
 
-    fn advance(&mut self, input: &mut &[u8], shared: &mut Shared, now: Now) -> Option<Event> {
-        match &mut self.stage {
-            Stage::Http(_) => self.advance_http(input, shared, now),
-            Stage::WebSocket(_) => self.advance_websocket(input, shared, now),
-            Stage::Ending { patience, .. } => {
-                let count = u32::try_from(input.len()).unwrap_or(u32::MAX);
-                *input = &[];
-                match patience.checked_sub(count) {
-                    Some(left) => *patience = left,
-                    None => self.drop_all(shared),
-                }
-                None
-            }
-            Stage::Gone => {
-                *input = &[];
-                None
-            }
-        }
-    }
-
-    fn advance_http(&mut self, input: &mut &[u8], shared: &mut Shared, now: Now) -> Option<Event> {
-        let Stage::Http(http) = &mut self.stage else {
-            return None;
-        };
-        // Somebody who asks and asks and reads no answer is not listened to further.
-        if self.outbox.len() > shared.config.outbox_soft {
-            return None;
-        }
-        let was_underway = http.is_underway();
-        match http.read(input, &shared.config) {
-            request::Step::More => {
-                let begun = !was_underway && http.is_underway();
-                if self.input == Input::Ended && input.is_empty() && !http.owes() {
-                    self.end(now.mono);
-                } else if begun && self.outbox.enqueued() > 0 {
-                    // The first request has its time from accept.
-                    self.deadlines.stage_until(now.mono.after(HANDSHAKE_WAIT));
-                }
-                None
-            }
-            request::Step::Request(request) => {
-                self.deadlines.stage_unbounded();
-                Some(Event::Request(request))
-            }
-            request::Step::Upgrade(upgrade) => {
-                self.deadlines.stage_unbounded();
-                Some(Event::Upgrade(upgrade))
-            }
-            request::Step::Continue => {
-                let go_ahead = b"HTTP/1.1 100 Continue\r\n\r\n";
-                self.outbox.append(go_ahead, &mut shared.buffers);
-                None
-            }
-            request::Step::Refuse(response) => {
-                self.last_word(&response, shared, now);
-                *input = &[];
-                None
-            }
-        }
-    }
-
-    fn advance_websocket(
-        &mut self,
-        input: &mut &[u8],
-        shared: &mut Shared,
-        now: Now,
-    ) -> Option<Event> {
-        let Stage::WebSocket(socket) = &mut self.stage else {
-            return None;
-        };
-        let told = socket.talk == Talk::Closing;
-        let Shared {
-            contexts, buffers, ..
-        } = shared;
-        let step = loop {
-            match socket.read(input, &mut self.outbox, contexts, buffers) {
-                websocket::Step::Pong(payload) => {
-                    let position = <[u8; 8]>::try_from(&payload[..]).map(u64::from_be_bytes);
-                    match position {
-                        Ok(position) if position <= self.outbox.enqueued() && !told => {
-                            return Some(Event::Pong(position));
-                        }
-                        // Nobody asked for it, which is allowed (RFC 6455 section 5.5.3).
-                        _ => {}
-                    }
-                }
-                step => break step,
-            }
-        };
-        let closed = match step {
-            websocket::Step::Text(text) => return Some(Event::Text(text)),
-            websocket::Step::Binary(bytes) => return Some(Event::Binary(bytes)),
-            websocket::Step::Pong(_) => return None,
-            websocket::Step::More if self.input == Input::Open => return None,
-            websocket::Step::More => {
-                self.stage = Stage::Gone;
-                self.outbox.clear(buffers);
-                Closed::Lost
-            }
-            websocket::Step::Closed(code) => {
-                self.end(now.mono);
-                Closed::ByPeer(code)
-            }
-            websocket::Step::Broken(code) => {
-                if !told {
-                    self.outbox.append(Control::close(code).bytes(), buffers);
-                }
-                self.end(now.mono);
-                Closed::Broken(code)
-            }
-        };
-        *input = &[];
-        (!told).then_some(Event::Closed(closed))
-    }
-
-    fn http_deadline(&mut self, shared: &mut Shared, now: Now) {
-        let Stage::Http(http) = &self.stage else {
-            return;
-        };
-        if self.deadlines.is_stuck(now.mono) {
-            self.drop_all(shared);
-        } else if self.deadlines.stage_is_over(now.mono) {
-            if http.is_underway() {
-                let late = Response::error(http::StatusCode::REQUEST_TIMEOUT, "too slow");
-                self.last_word(&late, shared, now);
-            } else {
-                // Browsers open connections that they may never use, and would take an answer
-                // without a question for the answer to their next one.
-                self.end(now.mono);
-            }
-        }
-    }
-
-    fn ping(&mut self, shared: &mut Shared) {
-        self.deadlines.pinged();
-        let ping = Control::ping(self.outbox.enqueued());
-        self.outbox.append(ping.bytes(), &mut shared.buffers);
-    }
-
-    fn close_due(&mut self, code: CloseCode, shared: &mut Shared, now: Now) -> Due {
-        self.close(code, shared, now);
-        Due::Closed(code)
-    }
-
-    /// An answer after which the connection ends.
-    fn last_word(&mut self, response: &Response, shared: &mut Shared, now: Now) {
-        let Shared { buffers, .. } = shared;
-        response.write(
-            Part::Whole,
-            Then::Close,
-            now.wall,
-            &mut self.outbox,
-            buffers,
+        // A message in two pieces, answered.
+        assert!(
+            conn.poll_event(&mut &HELLO[..3], &mut shared, now)
+                .is_none()
         );
-        self.end(now.mono);
-    }
+        assert!(!owns_no_heap(&conn), "a message is under way");
+        let event = conn.poll_event(&mut &HELLO[3..], &mut shared, now);
+        assert!(matches!(event, Some(Event::Text(text)) if &*text == "hello"));
+        assert_eq!(
+            conn.push(&Frame::Copied(b"\x81\x00"), &mut shared),
+            Push::Queued
+        );
+        conn.wrote(2, &mut shared, now);
+        assert!(owns_no_heap(&conn));
 
-    /// Nothing follows what is queued.
-    fn end(&mut self, now: Moment) {
-        self.stage = Stage::Ending {
-            shut: false,
-            patience: LINGER_BYTES as u32,
-        };
-        self.held = None;
-        self.deadlines.stage_until(now.after(CLOSE_WAIT));
-    }
-
-    fn drop_all(&mut self, shared: &mut Shared) {
-        self.stage = Stage::Gone;
-        self.held = None;
-        self.outbox.clear(&mut shared.buffers);
+        // Held, and taken up again.
+        conn.hold(HELLO);
+        assert!(!owns_no_heap(&conn));
+        assert!(conn.poll_event(&mut &[][..], &mut shared, now).is_some());
+        assert!(owns_no_heap(&conn));
     }
 }
