@@ -138,6 +138,7 @@ start_server() {
 # ready: whether /readyz answers 200.
 ready() {
   local answer
+  # shellcheck disable=SC2016 # The inner shell expands it.
   answer=$(timeout 2 bash -c '
     exec 3<>"/dev/tcp/${1%:*}/${1##*:}"
     printf "GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" "$1" >&3
@@ -204,5 +205,7 @@ run_in() {
 crashes() {
   local python
   python=$(venv crash tests/clients/crash/requirements.txt)
+  # First that it finds what it looks for.
+  (cd tests/clients/crash && "$python" ledger_test.py)
   "$python" tests/clients/crash/crash.py --server "$KITH" --kills "$1"
 }
