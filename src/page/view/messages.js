@@ -68,16 +68,27 @@ export function messages(context) {
   follow.observe(log);
   follow.observe(column);
 
-  /** Renders, and keeps the first row in sight where it is. @param {import('../rows.js').Row[]} list */
+  /** Renders, and keeps the first message in sight where it is (a day's name moves with its first
+   * message, so it is no anchor). @param {import('../rows.js').Row[]} list */
   function hold(list) {
     const top = log.getBoundingClientRect().top;
-    const anchor = [...column.children].find((row) => row.getBoundingClientRect().bottom > top + 1 && row.id);
+    const anchor = [...column.querySelectorAll('.message')].find((row) => row.getBoundingClientRect().bottom > top + 1);
     const before = anchor?.getBoundingClientRect().top ?? 0;
     // The browser's own anchoring does nothing at the very top, and must not do it twice elsewhere.
     log.style.setProperty('overflow-anchor', 'none');
     keyed.render(list);
     if (anchor?.isConnected) log.scrollTop += anchor.getBoundingClientRect().top - before;
     requestAnimationFrame(() => log.style.removeProperty('overflow-anchor'));
+  }
+
+  /** A new row is laid out once, wherever it is, so that the browser remembers its true height when
+   * it skips it from then on (`contain-intrinsic-size: auto`): nothing moves when it comes near. */
+  function known() {
+    const fresh = column.querySelectorAll('[data-fresh]');
+    if (fresh.length === 0) return;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      for (const row of fresh) row.removeAttribute('data-fresh');
+    }));
   }
 
   /** @param {import('../state.js').Conversation} it @param {import('../state.js').State} state */
@@ -95,6 +106,7 @@ export function messages(context) {
     if (begins && it.line) startAtLine();
     else if (atEnd || (ownNew && !begins)) toEnd();
     lineShown = it.line;
+    known();
   }
 
   /** Reading goes on where it stopped. */
@@ -107,7 +119,6 @@ export function messages(context) {
 
   return {
     elements: [log, jump],
-    focus: () => log.focus(),
     toEnd,
     atEnd: () => atEnd,
     report,
@@ -132,7 +143,7 @@ export function messages(context) {
 /** @param {import('../rows.js').Row} row @param {import('./context.js').Context} context */
 function create(row, { say: { t, day } }) {
   if (row.kind === 'message') {
-    return h('article', { class: 'message', id: `m-${row.key}` });
+    return h('article', { class: 'message', id: `m-${row.key}`, 'data-fresh': true });
   }
   if (row.kind === 'day') {
     const date = new Date(row.at);
