@@ -27,6 +27,9 @@ use crate::signals::Signals;
 use crate::store::{self, OpenError, Opened, Place};
 use crate::wire::Greeting;
 
+/// What `welcome` tells clients that this server can do, beyond what every version can.
+const FEATURES: &[&str] = &["resume", "cursors", "keys", "watch"];
+
 /// Does what was typed.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let command = args.command.unwrap_or(Command::Serve);
@@ -211,6 +214,7 @@ fn setup(config: &Config, opened: &Opened, logging: &Logging) -> Setup {
         greeting: Greeting {
             talk_rate: limits.talk_rate,
             talk_burst: limits.talk_burst,
+            features: FEATURES.iter().map(|&feature| feature.to_owned()).collect(),
             server: format!("kith/{}", env!("CARGO_PKG_VERSION")),
             ..Greeting::default()
         },

@@ -1,5 +1,7 @@
 //! HTTP over a connection: what is taken, what is refused, and what comes after it.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/script.rs"]
 mod script;
 

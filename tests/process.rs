@@ -10,60 +10,12 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use common::Folder;
+use common::server::{Server, kith};
 use kith::logging::{Logging, PANIC_STATUS};
 use kith::signals::{Signal, Signals};
 
-/// The program, with nothing of this process's environment that it would read.
-fn kith(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));
-    command.args(words).env_clear().stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
 fn output(words: &[&str], folder: &Folder) -> Output {
     kith(words).current_dir(folder.path()).output().unwrap()
-}
-
-/// A server on a port of its own, from the line that says where it listens on.
-struct Server {
-    child: Child,
-    log: Option<BufReader<ChildStdout>>,
-}
-
-impl Server {
-    fn start(folder: &Folder) -> Self {
-        let mut child = kith(&["--listen", "127.0.0.1:0"])
-            .current_dir(folder.path())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening on http://127.0.0.1:") {
-            line.clear();
-            assert_ne!(
-                log.read_line(&mut line).unwrap(),
-                0,
-                "it ended before it listened"
-            );
-        }
-        Self {
-            child,
-            log: Some(log),
-        }
-    }
-
-    fn signal(&self, signal: i32) {
-        let pid = i32::try_from(self.child.id()).unwrap();
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
@@ -100,8 +52,14 @@ fn what_keeps_it_from_starting_is_one_line() {
             &["--listen", "192.0.2.1:9091"],
             "does not have that address",
         ),
-        (&["--data", "file"], "the data folder file cannot be used"),
-        (&["--data", "file/below"], "choose another with --data"),
+        (
+            &["--listen", "127.0.0.1:0", "--data", "file"],
+            "cannot keep data in file",
+        ),
+        (
+            &["--listen", "127.0.0.1:0", "--data", "file/below"],
+            "or name another with --data",
+        ),
         (&["--config", "bad.toml"], "bad.toml:1: this is not TOML"),
         (
             &["--config", "missing.toml"],
@@ -127,7 +85,7 @@ fn one_server_per_data_folder() {
     let text = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(
-        text.contains("another server uses the data folder ./kith-data"),
+        text.contains("another Kith is running on ./kith-data"),
         "{text}"
     );
 }

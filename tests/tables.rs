@@ -1,4 +1,5 @@
-//! Holds the tables in README.md to the tables in the code: commands, refusals, close codes.
+//! Holds the tables in README.md to the tables in the code: settings, commands, refusals,
+//! close codes.
 //!
 //! After a change of the code, `KITH_BLESS=1 cargo test --test tables` writes them anew.
 
@@ -9,6 +10,8 @@ use std::fmt::Write as _;
 use kith::chat::closing::CloseCode;
 use kith::chat::command::Command;
 use kith::chat::refusal::ErrorCode;
+use kith::cli::config::Config;
+use kith::cli::settings::SETTINGS;
 
 /// A table of Markdown: the heads, then the rows.
 fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
@@ -64,12 +67,27 @@ fn closings() -> String {
     )
 }
 
+fn settings() -> String {
+    let mut config = Config::default();
+    table(
+        ["Setting", "Default", "What it does"],
+        SETTINGS.iter().map(|setting| {
+            let value = match setting.value(&mut config) {
+                value if value.is_empty() => "(empty)".to_owned(),
+                value => format!("`{value}`"),
+            };
+            [format!("`{}`", setting.key), value, setting.help.to_owned()]
+        }),
+    )
+}
+
 #[test]
 fn the_readme_shows_the_tables_of_the_code() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let found = std::fs::read_to_string(path).unwrap();
     let mut expected = found.clone();
     for (name, table) in [
+        ("settings", settings()),
         ("commands", commands()),
         ("refusals", refusals()),
         ("closings", closings()),

@@ -5,7 +5,6 @@
 //! what type it is) and what it does to the people on the server. Where values come from is the
 //! business of `layers.rs`. The default of a row is what [`Config::default`] holds in its place.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -273,21 +272,6 @@ impl Given {
             Self::Other(words) => (*words).to_owned(),
         }
     }
-}
-
-/// The table as Markdown, for the README.
-pub fn markdown() -> String {
-    let mut config = Config::default();
-    let mut out = String::from("| setting | default | what it does |\n|---|---|---|\n");
-    for setting in SETTINGS {
-        let value = match setting.value(&mut config) {
-            value if value.is_empty() => "(empty)".to_owned(),
-            value => format!("`{value}`"),
-        };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "| `{}` | {value} | {} |", setting.key, setting.help);
-    }
-    out
 }
 
 const ORIGINS: &str = "a list of origins such as \"https://chat.example.org\", without a path";

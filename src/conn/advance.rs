@@ -23,8 +23,8 @@ impl Conn {
             self.deadlines.stage_is_over(now.mono),
             self.deadlines.is_stuck(now.mono),
         );
-        let talk = match &self.stage {
-            Stage::WebSocket(socket) => socket.talk,
+        let (talk, pings) = match &self.stage {
+            Stage::WebSocket(socket) => (socket.talk, socket.pings),
             Stage::Http(_) if stuck => {
                 self.drop_all(shared);
                 return Due::Kept;
@@ -49,7 +49,7 @@ impl Conn {
             Talk::Anonymous | Talk::SignedIn if stuck => CloseCode::Slow,
             Talk::Anonymous if over => CloseCode::NoName,
             Talk::Anonymous => return Due::Kept,
-            Talk::SignedIn => match self.deadlines.silence(now.mono) {
+            Talk::SignedIn => match self.deadlines.silence(now.mono, pings) {
                 Silence::Fine => return Due::Kept,
                 Silence::Ping => {
                     self.ping(shared);
@@ -218,7 +218,9 @@ impl Conn {
     }
 
     fn ping(&mut self, shared: &mut Shared) {
-        self.deadlines.pinged();
+        if let Stage::WebSocket(socket) = &mut self.stage {
+            socket.pings = socket.pings.saturating_add(1);
+        }
         let ping = Control::ping(self.outbox.enqueued());
         self.outbox.append(ping.bytes(), &mut shared.buffers);
     }

@@ -94,3 +94,65 @@ impl Boundary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes belong to the frame that `bytes` begins with, seen at once and one by one.
+    fn frame_of(bytes: &[u8]) -> usize {
+        let mut whole = Boundary::default();
+        let len = whole.follow(bytes);
+        let mut single = Boundary::default();
+        let by_one: usize = bytes[..len].chunks(1).map(|byte| single.follow(byte)).sum();
+        assert_eq!((by_one, single), (len, whole));
+        len
+    }
+
+    #[test]
+    fn a_frame_ends_where_its_length_says() {
+        for (header, len) in [
+            (&[0x81, 0x80, 1, 2, 3, 4][..], 0),
+            (&[0x81, 0x85, 1, 2, 3, 4], 5),
+            (&[0x81, 0xfe, 0, 126, 1, 2, 3, 4], 126),
+            (&[0x81, 0xfe, 1, 0, 1, 2, 3, 4], 256),
+            (&[0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4], 65_536),
+            (&[0x81, 0x05], 5),
+        ] {
+            let frame = [header, &vec![0; len]].concat();
+            let followed = [&frame[..], b"the next one"].concat();
+            assert_eq!(frame_of(&followed), frame.len(), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_message_is_rest() {
+        let mut boundary = Boundary::default();
+        for (frame, at_rest, fragments) in [
+            (&[0x81, 0x80, 1, 2, 3, 4][..], true, 0),
+            (&[0x01, 0x80, 1, 2, 3, 4], false, 1),
+            (&[0x89, 0x80, 1, 2, 3, 4], false, 1),
+            (&[0x00, 0x80, 1, 2, 3, 4], false, 2),
+            (&[0x80, 0x80, 1, 2, 3], false, 2),
+            (&[4], true, 0),
+            (&[0x89, 0x80, 1, 2, 3, 4], true, 0),
+            (&[0x81], false, 0),
+        ] {
+            assert_eq!(boundary.follow(frame), frame.len());
+            assert_eq!(
+                (boundary.at_rest(), boundary.fragments()),
+                (at_rest, fragments),
+                "{frame:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_announcement_does_not_wrap() {
+        let mut boundary = Boundary::default();
+        let header = [&[0x82, 0xff][..], &[0xff; 8], &[1, 2, 3, 4], b"begin"].concat();
+        assert_eq!(boundary.follow(&header), header.len());
+        assert_eq!(boundary.left(), u64::MAX - 5);
+        assert!(!boundary.at_rest());
+    }
+}

@@ -18,8 +18,6 @@ pub(super) struct Deadlines {
     heard: Moment,
     /// Since when bytes wait and none is taken; counted from the first attempt to write them.
     stuck: Moment,
-    /// Pings sent since the peer was last heard.
-    pings: u8,
 }
 
 /// What the silence of a peer calls for.
@@ -38,7 +36,6 @@ impl Deadlines {
             stage,
             heard: now,
             stuck: NEVER,
-            pings: 0,
         }
     }
 
@@ -59,21 +56,17 @@ impl Deadlines {
     /// Any byte counts as a sign of life.
     pub(super) const fn heard(&mut self, now: Moment) {
         self.heard = now;
-        self.pings = 0;
     }
 
-    pub(super) fn silence(&self, now: Moment) -> Silence {
+    /// What to do at `now`, with so many pings sent since the peer was last heard.
+    pub(super) fn silence(&self, now: Moment, pings: u8) -> Silence {
         if now >= self.heard.after(GONE_AFTER) {
             Silence::Gone
-        } else if now >= self.next_ping() {
+        } else if now >= self.next_ping(pings) {
             Silence::Ping
         } else {
             Silence::Fine
         }
-    }
-
-    pub(super) const fn pinged(&mut self) {
-        self.pings = self.pings.saturating_add(1);
     }
 
     /// Takes note of an attempt to write, which left bytes or did not.
@@ -101,13 +94,13 @@ impl Deadlines {
     }
 
     /// The same, or the next ping if that comes first.
-    pub(super) fn with_pings(&self) -> Option<Moment> {
-        let silence = self.next_ping().min(self.heard.after(GONE_AFTER));
+    pub(super) fn with_pings(&self, pings: u8) -> Option<Moment> {
+        let silence = self.next_ping(pings).min(self.heard.after(GONE_AFTER));
         let other = self.without_pings().unwrap_or(NEVER);
         Some(silence.min(other))
     }
 
-    fn next_ping(&self) -> Moment {
-        self.heard.after(PING_AFTER * (u32::from(self.pings) + 1))
+    fn next_ping(&self, pings: u8) -> Moment {
+        self.heard.after(PING_AFTER * (u32::from(pings) + 1))
     }
 }

@@ -130,6 +130,9 @@ impl Conn {
     ) -> Option<Event> {
         if !input.is_empty() {
             self.deadlines.heard(now.mono);
+            if let Stage::WebSocket(socket) = &mut self.stage {
+                socket.pings = 0;
+            }
         }
         if let Some(mut held) = self.held.take() {
             let mut rest = &held.bytes[held.from..];
@@ -310,12 +313,73 @@ impl Conn {
     pub fn deadline(&self) -> Option<Moment> {
         match &self.stage {
             Stage::WebSocket(socket) if socket.talk == Talk::SignedIn => {
-                self.deadlines.with_pings()
+                self.deadlines.with_pings(socket.pings)
             }
             Stage::WebSocket(socket) if socket.talk == Talk::Closing => self.deadlines.stage(),
             Stage::Http(_) | Stage::WebSocket(_) => self.deadlines.without_pings(),
             Stage::Ending { .. } => self.deadlines.stage(),
             Stage::Gone => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    /// "hello", masked with zeros.
+    const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
+
+    /// Whether nothing but the struct itself is allocated for a connection.
+    fn owns_no_heap(conn: &Conn) -> bool {
+        conn.held.is_none()
+            && conn.outbox.owns_no_heap()
+            && match &conn.stage {
+                Stage::WebSocket(socket) => !socket.holds_context(),
+                Stage::Http(_) => false,
+                Stage::Ending { .. } | Stage::Gone => true,
+            }
+    }
+
+    #[test]
+    fn an_idle_upgraded_connection_is_128_bytes_and_owns_no_heap() {
+        assert!(size_of::<Conn>() <= 128, "{}", size_of::<Conn>());
+        let now = Now::default();
+        let mut shared = Shared::new(ConnConfig::default());
+        let mut conn = Conn::new(now);
+        // Byte by byte, so that the head has been gathered in a buffer.
+        for byte in UPGRADE.chunks(1) {
+            let event = conn.poll_event(&mut &*byte, &mut shared, now);
+            assert_eq!(event.is_some(), conn.deadline().is_none());
+        }
+        conn.accept(None, &mut shared, now);
+        conn.signed_in();
+        assert!(!owns_no_heap(&conn), "the 101 waits");
+        conn.wrote(conn.outbox().len(), &mut shared, now);
+        assert!(owns_no_heap(&conn));
+
+        // A message in two pieces, answered.
+        assert!(
+            conn.poll_event(&mut &HELLO[..3], &mut shared, now)
+                .is_none()
+        );
+        assert!(!owns_no_heap(&conn), "a message is under way");
+        let event = conn.poll_event(&mut &HELLO[3..], &mut shared, now);
+        assert!(matches!(event, Some(Event::Text(text)) if &*text == "hello"));
+        assert_eq!(
+            conn.push(&Frame::Copied(b"\x81\x00"), &mut shared),
+            Push::Queued
+        );
+        conn.wrote(2, &mut shared, now);
+        assert!(owns_no_heap(&conn));
+
+        // Held, and taken up again.
+        conn.hold(HELLO);
+        assert!(!owns_no_heap(&conn));
+        assert!(conn.poll_event(&mut &[][..], &mut shared, now).is_some());
+        assert!(owns_no_heap(&conn));
     }
 }

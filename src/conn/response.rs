@@ -63,7 +63,7 @@ impl Response {
             .header(ALLOW, HeaderValue::from_static(allow))
     }
 
-    /// Adds a field. `Date`, `Content-Length` and `Connection` are not the caller's.
+    /// Adds a field. `Date`, `Content-Length` and `Connection: close` are not the caller's.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));

@@ -24,7 +24,7 @@ pub struct ConnConfig {
     pub fragments: u32,
     /// The body of one HTTP request, in bytes.
     pub body_bytes: usize,
-    /// Queued bytes at which [`Push::Soft`] is said.
+    /// Queued bytes at which `Push::Soft` is said.
     pub outbox_soft: usize,
     /// Queued bytes beyond which nothing is queued.
     pub outbox_hard: usize,

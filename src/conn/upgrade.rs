@@ -4,7 +4,7 @@
 //! path: the handshake's fields, whether the page that asks may ask, and what name is claimed.
 //! Whether that name is fit is not its question.
 
-use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_VERSION};
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode;
 use tungstenite::handshake::derive_accept_key;
@@ -123,15 +123,11 @@ pub(super) fn check(
 /// 426 for whoever asks for a WebSocket in another version, or in plain HTTP for what is one (RFC
 /// 6455 section 4.4, RFC 9110 section 15.5.22).
 pub fn upgrade_required() -> Response {
-    Response::error(
-        StatusCode::UPGRADE_REQUIRED,
-        "a WebSocket of version 13 is spoken here",
-    )
-    .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
-    .header(
-        HeaderName::from_static("upgrade"),
-        HeaderValue::from_static("websocket"),
-    )
+    let why = "a WebSocket of version 13 is spoken here";
+    Response::error(StatusCode::UPGRADE_REQUIRED, why)
+        .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+        .header(UPGRADE, HeaderValue::from_static("websocket"))
+        .header(CONNECTION, HeaderValue::from_static("upgrade"))
 }
 
 /// Queues the 101. No extension is ever accepted: without permessage-deflate there is no

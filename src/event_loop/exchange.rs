@@ -151,7 +151,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         let index = entry.key();
         let socket = socket(index)?;
         self.serial = self.serial.wrapping_add(1);
-        entry.insert(Peer::new(socket, Conn::new(now.mono), self.serial, address));
+        entry.insert(Peer::new(socket, Conn::new(now), self.serial, address));
         let id = ConnId {
             index: index as u32,
             serial: self.serial,
@@ -300,7 +300,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                 continue;
             }
             peer.flags.dirty = Dirty::No;
-            match peer.flush(budget, shared, now.mono) {
+            match peer.flush(budget, shared, now) {
                 Wrote::Cost {
                     units,
                     bytes,

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice, Read, Write};
 
 use crate::chat::bucket::Address;
-use crate::clock::Moment;
+use crate::clock::{Moment, Now};
 use crate::conn::{Conn, Shared};
 use crate::limits::{FLUSH_UNIT, WRITE_PIECES};
 use crate::wire::Format;
@@ -159,7 +159,7 @@ impl<S: Socket> Peer<S> {
     }
 
     /// Writes what is queued, until the kernel takes no more or it has cost about `budget`.
-    pub fn flush(&mut self, budget: usize, shared: &mut Shared, now: Moment) -> Wrote {
+    pub fn flush(&mut self, budget: usize, shared: &mut Shared, now: Now) -> Wrote {
         let (mut units, mut bytes, mut writes) = (0, 0, 0);
         while self.flags.writable && units < budget && !self.conn.outbox().is_empty() {
             let mut slices = [IoSlice::new(&[]); WRITE_PIECES];

@@ -112,6 +112,11 @@ impl<E: Engine> Writer<E> {
         &mut self.engine
     }
 
+    /// The engine, for a simulation that wraps it.
+    pub fn into_engine(self) -> E {
+        self.engine
+    }
+
     /// One transaction; says whether another one right after it has a chance.
     fn group(&mut self, batch: &[(Ticket, Write)], now: UnixMillis, flush: &mut Flush) -> Chance {
         let from = flush.answers.len();

@@ -244,7 +244,8 @@ pub fn once_in_the_tree(sources: &[Source]) -> Vec<Finding> {
             let calls = source.sequences(&["peers", ".", call, "("]);
             removals.extend(calls.into_iter().map(|(line, _)| (source, line)));
         }
-        for [name, colon, kind] in source.tokens.array_windows() {
+        for run in source.tokens.windows(3) {
+            let [name, colon, kind] = run else { continue };
             if kind.text == "Slab" && colon.text == ":" && name.text != "peers" {
                 let what = format!("the slab `{}`: it is called `peers`", name.text);
                 found.push(source.finding(kind.lines.0, what));

@@ -2,28 +2,31 @@
 //!
 //! A session is behind when it returns with a cursor, or when its outbox is over the soft limit. It
 //! then gets nothing of what is said, only pages of the log, each when the one before has left its
-//! outbox, so that it is served exactly as fast as it reads. **The seam:** a page is cut at the head,
-//! and in the very step in which a page brings `next` to `head + 1` the session joins the live list;
-//! the following entry is fanned out after that step, so it is neither missed nor doubled.
+//! outbox, so that it is served exactly as fast as it reads. **The seam:** a page is cut at the
+//! head, and in the very step in which a page brings `next` to `head + 1` the session joins the
+//! live list; the following entry is fanned out after that step, so it is neither missed nor
+//! doubled.
+//!
+//! Whatever a client does, at most one question of its session is with the store. An answer to a
+//! question that was overtaken (by another `hello`) is dropped, and what is lacking now is asked.
 
-use super::sessions::{Pending, Place, Stage, Wait};
-use super::{Hub, Later, Looked, Output};
+use super::sessions::{Pending, Place, Wait};
+use super::{Hub, Later, Looked, Output, Stopping};
 use crate::chat::command::Cursor;
 use crate::chat::durable::Read;
 use crate::chat::event::{Event, HoleReason, Presence};
 use crate::chat::refusal::Refusal;
 use crate::clock::Now;
-use crate::ids::{ConnId, Seq, Tag};
+use crate::ids::{ConnId, Seq};
 use crate::limits::BUSY_RETRY;
 
 impl Hub {
     /// Everything up to the head was handed to this connection.
     pub(super) fn go_live(&mut self, conn: ConnId) {
-        let slot = self.lobby.join(conn);
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        session.place = Place::Live(slot);
+        session.place = Place::Live(self.lobby.join(conn));
         if std::mem::take(&mut session.missed) {
             let total = self.people.len() as u32;
             let event = Event::Presence(Presence {
@@ -85,36 +88,57 @@ impl Hub {
             return self.reset(conn);
         }
         if known {
-            self.set_behind(conn, cursor.seq.next(), Wait::Room);
-            return self.drained(conn);
+            return self.bring(conn, cursor.seq.next());
         }
         self.set_behind(conn, cursor.seq.next(), Wait::Cursor(cursor.tag));
-        self.compare(conn, cursor.seq, cursor.tag);
+        self.ask(conn);
     }
 
-    fn compare(&mut self, conn: ConnId, seq: Seq, tag: Tag) {
-        let ticket = self.ticket(Pending::CatchUp { conn });
-        let read = Read::Cursor {
-            conv: self.lobby.conv(),
-            seq,
-            tag,
+    /// Asks the store what this listener lacks, unless an earlier question of it is still there.
+    fn ask(&mut self, conn: ConnId) {
+        let conv = self.lobby.conv();
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
         };
+        let Place::Behind(next, wait) = session.place else {
+            return;
+        };
+        let read = match wait {
+            Wait::Cursor(tag) => Read::Cursor {
+                conv,
+                seq: next.prev(),
+                tag,
+            },
+            Wait::Page => Read::Page { conv, next },
+            Wait::Room | Wait::Store => return,
+        };
+        // Who is about to be sent home need not be brought anything first.
+        if session.asking || self.stopping != Stopping::No {
+            return;
+        }
+        session.asking = true;
+        let ticket = self.ticket(Pending::CatchUp { conn, next, wait });
         self.outputs.push_back(Output::Fetch { ticket, read });
     }
 
     /// There is room for what comes next.
     pub(super) fn drained(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get(conn) else {
-            return;
-        };
-        if matches!(session.stage, Stage::Leaving) {
-            return;
+        if let Some(Place::Behind(next, Wait::Room)) = self.place(conn) {
+            self.bring(conn, next);
         }
-        match session.place {
-            Place::Behind(next, Wait::Room) => self.bring(conn, next),
-            Place::Behind(next, Wait::Cursor(tag)) => self.compare(conn, next.prev(), tag),
+    }
+
+    /// The store may be less busy by now.
+    pub(super) fn ask_again(&mut self, conn: ConnId) {
+        match self.place(conn) {
+            Some(Place::Behind(next, Wait::Store)) => self.bring(conn, next),
+            Some(Place::Behind(_, Wait::Cursor(_))) => self.ask(conn),
             _ => {}
         }
+    }
+
+    fn place(&self, conn: ConnId) -> Option<Place> {
+        self.sessions.get(conn).map(|session| session.place)
     }
 
     /// Brings a listener on from `next`: by a hole, by a page, or into the live list.
@@ -145,39 +169,37 @@ impl Hub {
             return self.go_live(conn);
         }
         self.set_behind(conn, next, Wait::Page);
-        let ticket = self.ticket(Pending::CatchUp { conn });
-        self.outputs.push_back(Output::Fetch {
-            ticket,
-            read: Read::Page { conv, next },
-        });
+        self.ask(conn);
     }
 
-    /// What was looked up for a listener that is behind is here.
-    pub(super) fn refilled(&mut self, conn: ConnId, result: Result<Looked, Refusal>, now: Now) {
-        let Some(session) = self.sessions.get(conn) else {
+    /// What was looked up for a listener that lacked `next` is here.
+    pub(super) fn refilled(
+        &mut self,
+        conn: ConnId,
+        (next, wait): (Seq, Wait),
+        result: Result<Looked, Refusal>,
+        now: Now,
+    ) {
+        let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        let Place::Behind(next, wait) = session.place else {
-            return;
-        };
+        session.asking = false;
+        if session.place != Place::Behind(next, wait) {
+            return self.ask(conn);
+        }
         match (wait, result) {
             (Wait::Cursor(_), Ok(Looked::Cursor { matches: true })) => self.bring(conn, next),
-            (Wait::Cursor(_), Ok(Looked::Cursor { matches: false })) => {
-                self.set_behind(conn, next, Wait::Room);
-                self.reset(conn);
-            }
+            (Wait::Cursor(_), Ok(Looked::Cursor { matches: false })) => self.reset(conn),
             (Wait::Page, Ok(Looked::Page { first, last, floor })) => {
-                self.raise_floor(self.lobby.conv(), floor);
-                self.page_found(conn, next, first, last, now);
+                self.raise_floor(floor);
+                self.page_found(conn, next, (first, last), now);
             }
-            // An answer to a question of before the last `hello`.
-            (_, Ok(_)) => {}
             // The store is busy, or could not read. The listener keeps its place and asks again.
-            (wait, Err(_)) => self.ask_later(conn, next, wait, now),
+            (_, _) => self.ask_later(conn, next, wait, now),
         }
     }
 
-    fn page_found(&mut self, conn: ConnId, next: Seq, first: Seq, last: Seq, now: Now) {
+    fn page_found(&mut self, conn: ConnId, next: Seq, (first, last): (Seq, Seq), now: Now) {
         let head = self.lobby.standing.head;
         let upto = last.min(head);
         if first <= next && next <= upto {
@@ -198,13 +220,14 @@ impl Hub {
             // Retention overtook it; the hole is told, and the next page begins behind it.
             self.bring(conn, next);
         } else {
-            self.ask_later(conn, next, Wait::Room, now);
+            self.ask_later(conn, next, Wait::Page, now);
         }
     }
 
     fn ask_later(&mut self, conn: ConnId, next: Seq, wait: Wait, now: Now) {
-        let wait = if wait == Wait::Page { Wait::Room } else { wait };
-        self.set_behind(conn, next, wait);
+        if wait == Wait::Page {
+            self.set_behind(conn, next, Wait::Store);
+        }
         self.later
             .push_back((now.mono.after(BUSY_RETRY), Later::CatchUp(conn)));
     }

@@ -1,19 +1,20 @@
 //! The hub: one state machine that knows who is here and decides who must hear what.
 //!
-//! Floor 1, and the heart of it. It does no I/O: it reads no clock, starts no thread, draws no random
-//! number and writes no log. What it needs of those comes with its input; what it wants done comes out
-//! as a queue of [`Output`]s. So a run of it is a list of inputs, and can be repeated.
+//! Floor 1, and the heart of it. It does no I/O: it reads no clock, starts no thread, draws no
+//! random number and writes no log. What it needs of those comes with its input; what it wants done
+//! comes out as a queue of [`Output`]s. So a run of it is a list of inputs, and can be repeated.
 //!
-//! The methods come in four families, named alike everywhere in this tree: `handle*` takes input and
-//! is the only way to change anything, `poll_*` hands out what came of it, and what takes `&self`
-//! only looks. **After every `handle` the caller drains [`Hub::poll_output`] to `None` before the
-//! next.** That rule is what makes "the listeners of this entry" mean the same to the hub and to the
-//! caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
+//! The methods come in four families, named alike everywhere in this tree: `handle*` takes input
+//! and is the only way to change anything, `poll_*` hands out what came of it, and what takes
+//! `&self` only looks. **After every `handle` the caller drains [`Hub::poll_output`] to `None`
+//! before the next.** That rule is what makes "the listeners of this entry" mean the same to the hub
+//! and to the caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
 //!
 //! The rest of this folder, in the order of a session's life: `sign_in`, `talk`, `catch_up`,
 //! `presence`, and the plumbing in `sessions`.
 
 mod catch_up;
+mod ports;
 mod presence;
 mod sessions;
 mod sign_in;
@@ -24,217 +25,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chat::bucket::{Address, Addresses, Rate};
+use crate::chat::bucket::Addresses;
 use crate::chat::closing::CloseCode;
 use crate::chat::command::Command;
-use crate::chat::durable::{Read, Snapshot, WriteResult};
-use crate::chat::event::{Event, HistoryPage, Reply};
+use crate::chat::durable::Snapshot;
+use crate::chat::event::Reply;
 use crate::chat::log::Log;
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::{Moment, Now};
-use crate::ids::{ConnId, ConvId, Key, PublicId, Seq, Ticket};
+use crate::ids::{ConnId, ConvId, Key, Seq, Ticket};
 use crate::limits::{BUSY_RETRY, DRAIN_RETRY};
 
+pub use ports::{Input, Looked, Output, Settings};
 use presence::People;
-use sessions::{Pending, Sessions};
-
-/// What an operator may set of an app.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Settings {
-    /// Messages of one session.
-    pub talk: Rate,
-    /// Commands of one session.
-    pub commands: Rate,
-    /// Messages of one address.
-    pub address_talk: Rate,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input {
-    /// A connection was upgraded.
-    Opened {
-        /// Which.
-        conn: ConnId,
-        /// From where.
-        address: Address,
-        /// Random; who this will be, should it sign in as somebody new.
-        fresh: PublicId,
-        /// The name that the upgrade carried.
-        name: Option<String>,
-    },
-    /// It asks something.
-    Asked {
-        /// Which connection.
-        conn: ConnId,
-        /// Its own number for the command.
-        request: u32,
-        /// Its key, if any.
-        key: Option<Key>,
-        /// What.
-        command: Command,
-    },
-    /// It sent what is no command, or a secret that is none.
-    Unfit {
-        /// Which connection.
-        conn: ConnId,
-        /// Its own number for the command, as far as it could be read.
-        request: u32,
-        /// What is wrong with it.
-        refusal: Refusal,
-    },
-    /// It is gone, for whatever reason.
-    Closed {
-        /// Which.
-        conn: ConnId,
-    },
-    /// It reads too slowly: its outbox is over the soft limit.
-    Lagging {
-        /// Which.
-        conn: ConnId,
-    },
-    /// What [`Output::AwaitDrain`] waited for.
-    Drained {
-        /// Which.
-        conn: ConnId,
-    },
-    /// A write was done, or was not.
-    Written {
-        /// Whose.
-        ticket: Ticket,
-        /// What came of it.
-        result: WriteResult,
-    },
-    /// A read was done, or was not.
-    Found {
-        /// Whose.
-        ticket: Ticket,
-        /// What came of it.
-        result: Result<Looked, Refusal>,
-    },
-    /// The server stops: take no more, finish what is under way, send everybody home.
-    Stop,
-}
-
-/// What the hub must know of what was read. The entries of a page stay with the caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
-    /// A run of entries from `first` to `last`; none if `last < first`.
-    Page {
-        /// The first entry.
-        first: Seq,
-        /// The last entry.
-        last: Seq,
-        /// The oldest entry that is kept.
-        floor: Seq,
-    },
-    /// Whether the tag is that entry's.
-    Cursor {
-        /// It is.
-        matches: bool,
-    },
-    /// Somebody scrolls back.
-    History(HistoryPage),
-}
-
-/// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Answer a command.
-    Reply {
-        /// Whom.
-        to: ConnId,
-        /// Which command.
-        request: u32,
-        /// With what.
-        reply: Reply,
-    },
-    /// Refuse a command.
-    Refuse {
-        /// Whom.
-        to: ConnId,
-        /// Which command.
-        request: u32,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Tell one.
-    Push {
-        /// Whom.
-        to: ConnId,
-        /// What.
-        event: Event,
-    },
-    /// Tell everybody in [`Hub::live`] of this conversation.
-    FanOut {
-        /// Whose listeners.
-        conv: ConvId,
-        /// But not this one.
-        except: Option<ConnId>,
-        /// What.
-        event: Event,
-    },
-    /// Send these entries of the page that was just found.
-    SendPage {
-        /// Whom.
-        to: ConnId,
-        /// Whose.
-        conv: ConvId,
-        /// The first one.
-        from: Seq,
-        /// The last one.
-        upto: Seq,
-    },
-    /// Give this to the store; [`Input::Written`] comes back, also when the store is too busy to take
-    /// it.
-    Submit {
-        /// To be given back.
-        ticket: Ticket,
-        /// What.
-        write: crate::chat::durable::Write,
-    },
-    /// Look this up; [`Input::Found`] comes back.
-    Fetch {
-        /// To be given back.
-        ticket: Ticket,
-        /// What.
-        read: Read,
-    },
-    /// Say [`Input::Drained`] once less than `OUTBOX_LOW` is queued for this connection.
-    AwaitDrain {
-        /// Which.
-        conn: ConnId,
-    },
-    /// It has a name now; the deadline for that is over.
-    SignedIn {
-        /// Which.
-        conn: ConnId,
-    },
-    /// Read no more of it for now.
-    Pause {
-        /// Which.
-        conn: ConnId,
-    },
-    /// Read on.
-    Resume {
-        /// Which.
-        conn: ConnId,
-    },
-    /// End it, after what is queued.
-    Close {
-        /// Which.
-        conn: ConnId,
-        /// With what.
-        code: CloseCode,
-    },
-    /// End all connections, also those without a name, after what is queued.
-    CloseAll {
-        /// With what.
-        code: CloseCode,
-        /// When to come back.
-        retry_after: Option<Duration>,
-    },
-}
+use sessions::{Pending, Sessions, Stage};
 
 /// See the module.
 #[derive(Debug)]
@@ -330,16 +134,17 @@ impl Hub {
     /// Does what is due at `now`; calling it early or in vain does nothing.
     pub fn handle_timeout(&mut self, now: Now) {
         debug_assert!(self.outputs.is_empty(), "drained before the next input");
-        self.presence_due(now);
         while let Some(&(at, later)) = self.later.front()
             && at <= now.mono
         {
             self.later.pop_front();
             match later {
                 Later::Resume(conn) => self.resume(conn),
-                Later::CatchUp(conn) => self.drained(conn),
+                Later::CatchUp(conn) => self.ask_again(conn),
             }
         }
+        // Last, so that its listeners are still the same when the caller walks them.
+        self.presence_due(now);
         self.check_invariants();
     }
 
@@ -398,8 +203,10 @@ impl Hub {
     }
 
     fn asked(&mut self, conn: ConnId, request: u32, key: Option<Key>, command: Command, now: Now) {
-        let admitted = self.admit(conn, &command, now);
-        if let Err(refusal) = admitted {
+        if !self.hears(conn) {
+            return;
+        }
+        if let Err(refusal) = self.admit(conn, &command, now) {
             return self.refuse(conn, request, refusal);
         }
         let done = match command {
@@ -423,18 +230,29 @@ impl Hub {
         }
     }
 
-    /// What every command must pass before anybody looks at what it says.
+    /// Whether anything that this connection sends is still of interest: not if it is gone, and not
+    /// after `exit`, which was its last word.
+    fn hears(&self, conn: ConnId) -> bool {
+        let session = self.sessions.get(conn);
+        session.is_some_and(|session| !matches!(session.stage, Stage::Leaving))
+    }
+
+    /// What every command must pass before anybody looks at what it says. Leaving is always
+    /// allowed.
     fn admit(&mut self, conn: ConnId, command: &Command, now: Now) -> Result<(), Refusal> {
         let session = self
             .sessions
             .get_mut(conn)
             .ok_or(Refusal::new(ErrorCode::SignInFirst))?;
-        if self.stopping != Stopping::No {
-            return Err(Refusal::new(ErrorCode::Stopping).retry(DRAIN_RETRY));
+        if matches!(command, Command::Exit) {
+            return Ok(());
         }
         let rate = self.settings.commands;
         rate.take(&mut session.commands_full, now.mono)
             .map_err(too_fast)?;
+        if self.stopping != Stopping::No && !matches!(command, Command::Ping) {
+            return Err(stopping());
+        }
         if command.verb().signed_in && session.name().is_none() {
             return Err(Refusal::new(ErrorCode::SignInFirst));
         }
@@ -455,13 +273,14 @@ impl Hub {
     }
 
     fn unfit(&mut self, conn: ConnId, request: u32, refusal: Refusal, now: Now) {
+        if !self.hears(conn) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        let taken = self
-            .settings
-            .commands
-            .take(&mut session.commands_full, now.mono);
+        let rate = self.settings.commands;
+        let taken = rate.take(&mut session.commands_full, now.mono);
         self.refuse(conn, request, taken.map_or_else(too_fast, |()| refusal));
     }
 
@@ -509,6 +328,10 @@ impl crate::chat::event::Addresses for Hub {
 
 fn too_fast(wait: Duration) -> Refusal {
     Refusal::new(ErrorCode::TooFast).retry(wait)
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(ErrorCode::Stopping).retry(DRAIN_RETRY)
 }
 
 fn busy() -> Refusal {

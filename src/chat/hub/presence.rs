@@ -1,12 +1,13 @@
 //! Who is online, and who is told.
 //!
-//! Up to [`PRESENCE_ALL`] people everybody is told of everybody, in batches. Above it a batch would be
-//! mostly noise, so the number is told every two seconds and names only to those who watch them. Who
-//! loses the last connection stays on the list for [`OFFLINE_AFTER`], so that a change of network
-//! disturbs nobody; who says `exit` is off it at once. Presence is ephemeral: a listener who is behind
-//! misses changes, and is told to ask again when it is live.
+//! Up to [`PRESENCE_ALL`] people everybody is told of everybody, in batches of as many names. Above
+//! it a batch would be mostly noise, so the number is told every two seconds and names only to
+//! those who watch them; where names were left out, the first batch afterwards says so. Who loses
+//! the last connection stays on the list for [`OFFLINE_AFTER`], so that a change of network
+//! disturbs nobody; who says `exit` is off it at once. Presence is ephemeral: a listener who is
+//! behind misses changes, and is told to ask again when it is live.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -26,17 +27,22 @@ use crate::limits::{
 #[derive(Debug, Default)]
 pub(super) struct People {
     online: BTreeMap<Folded, Online>,
-    /// Who may have to be announced as offline, in the order of when.
-    leaving: VecDeque<(Moment, Folded)>,
+    /// Who is to be announced as offline, and when.
+    leaving: BTreeSet<(Moment, Folded)>,
     /// Who watches whom.
     watchers: BTreeMap<Folded, BTreeSet<ConnId>>,
-    /// Changes since the last batch: whether the person came or went.
-    changes: BTreeMap<Folded, Change>,
+    /// What happened last to each name since the last batch.
+    changes: Changes,
+    /// Names were left out since everybody was last told names.
+    skipped: bool,
     batch_due: Option<Moment>,
     /// What was told last, and when the number alone may be told again.
     told: usize,
     told_at: Moment,
 }
+
+/// By folding, for the order, and by shown name, since a name may change hands.
+type Changes = BTreeMap<(Folded, Arc<str>), Change>;
 
 #[derive(Debug)]
 struct Online {
@@ -44,14 +50,21 @@ struct Online {
     conns: Vec<ConnId>,
     /// When the absence is announced; set while `conns` is empty.
     gone_at: Option<Moment>,
-    /// Whether an element of `leaving` will look at this.
-    queued: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
-    Came(Arc<str>),
-    Went(Arc<str>),
+    Came,
+    Went,
+}
+
+impl Presence {
+    fn note(&mut self, shown: Arc<str>, change: Change) {
+        match change {
+            Change::Came => self.online.push(shown),
+            Change::Went => self.offline.push(shown),
+        }
+    }
 }
 
 impl People {
@@ -71,24 +84,27 @@ impl People {
     }
 
     pub(super) fn joined(&mut self, folded: &Folded, person: Person, conn: ConnId, now: Moment) {
-        if let Some(online) = self.online.get_mut(folded) {
-            // Back in time, on one more device, or a namesake in the grace of somebody else.
-            if online.conns.is_empty() {
-                online.person = person;
-            }
-            online.conns.push(conn);
-            online.gone_at = None;
-            return;
-        }
-        let shown = person.name.clone();
-        let online = Online {
-            person,
-            conns: vec![conn],
-            gone_at: None,
-            queued: false,
+        let Some(online) = self.online.get_mut(folded) else {
+            let shown = person.name.clone();
+            let online = Online {
+                person,
+                conns: vec![conn],
+                gone_at: None,
+            };
+            self.online.insert(folded.clone(), online);
+            return self.changed(folded, shown, Change::Came, now);
         };
-        self.online.insert(folded.clone(), online);
-        self.changed(folded, Change::Came(shown), now);
+        online.conns.push(conn);
+        let Some(gone_at) = online.gone_at.take() else {
+            return;
+        };
+        // Back in time, or a namesake in the grace of somebody else, who may write it otherwise.
+        self.leaving.remove(&(gone_at, folded.clone()));
+        let before = std::mem::replace(&mut online.person, person.clone());
+        if before.name != person.name {
+            self.changed(folded, before.name, Change::Went, now);
+            self.changed(folded, person.name, Change::Came, now);
+        }
     }
 
     /// A connection is gone, and perhaps its person with it.
@@ -100,10 +116,7 @@ impl People {
         if online.conns.is_empty() {
             let gone_at = now.after(OFFLINE_AFTER);
             online.gone_at = Some(gone_at);
-            if !online.queued {
-                online.queued = true;
-                self.leaving.push_back((gone_at, folded.clone()));
-            }
+            self.leaving.insert((gone_at, folded.clone()));
         }
     }
 
@@ -133,22 +146,25 @@ impl People {
     }
 
     pub(super) fn next_due(&self) -> Option<Moment> {
-        let leaving = self.leaving.front().map(|(at, _)| *at);
+        let leaving = self.leaving.first().map(|(at, _)| *at);
         [leaving, self.batch_due].into_iter().flatten().min()
     }
 
     pub(super) fn check_invariants(&self) {
+        let mut leaving = 0;
         for (folded, online) in &self.online {
             assert_eq!(
                 online.conns.is_empty(),
                 online.gone_at.is_some(),
                 "{folded}"
             );
-            assert!(
-                online.gone_at.is_none() || online.queued,
-                "{folded} will be looked at"
-            );
+            if let Some(at) = online.gone_at {
+                leaving += 1;
+                let noted = self.leaving.contains(&(at, folded.clone()));
+                assert!(noted, "{folded} will be looked at");
+            }
         }
+        assert_eq!(leaving, self.leaving.len(), "nobody else will");
         assert!(
             self.changes.is_empty() || self.batch_due.is_some(),
             "changes will be told"
@@ -157,50 +173,36 @@ impl People {
 
     /// Announces who stayed away for long enough.
     fn expire(&mut self, now: Moment) {
-        while let Some((at, _)) = self.leaving.front()
-            && *at <= now
-            && let Some((_, folded)) = self.leaving.pop_front()
+        while self.leaving.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, folded)) = self.leaving.pop_first()
         {
-            let Some(online) = self.online.get_mut(&folded) else {
-                continue;
-            };
-            match online.gone_at {
-                None => online.queued = false,
-                Some(later) if later > now => self.leaving.push_back((later, folded)),
-                Some(_) => self.remove(&folded, now),
-            }
+            self.remove(&folded, now);
         }
     }
 
     fn remove(&mut self, folded: &Folded, now: Moment) {
         if let Some(online) = self.online.remove(folded) {
-            self.changed(folded, Change::Went(online.person.name), now);
+            self.changed(folded, online.person.name, Change::Went, now);
         }
     }
 
-    /// Notes a change for the next batch. Coming and going within one batch is no news.
-    fn changed(&mut self, folded: &Folded, change: Change, now: Moment) {
+    /// Notes a change for the next batch. What is told is what happened last, also to those who
+    /// know it already: somebody may have asked for the list in between.
+    fn changed(&mut self, folded: &Folded, shown: Arc<str>, change: Change, now: Moment) {
         let crowded = self.online.len() > PRESENCE_ALL;
-        if crowded && self.told <= PRESENCE_ALL {
-            // From names to the number: only those who are watched are still told by name.
+        let key = (folded.clone(), shown);
+        let room = self.changes.len() < PRESENCE_ALL || self.changes.contains_key(&key);
+        if !self.skipped && (crowded || !room) {
+            self.skipped = true;
             let watchers = &self.watchers;
             self.changes
-                .retain(|folded, _| watchers.contains_key(folded));
+                .retain(|(folded, _), _| watchers.contains_key(folded));
         }
-        if !crowded || self.watchers.contains_key(folded) {
-            let opposite = matches!(
-                (self.changes.get(folded), &change),
-                (Some(Change::Came(_)), Change::Went(_)) | (Some(Change::Went(_)), Change::Came(_))
-            );
-            if opposite {
-                self.changes.remove(folded);
-            } else {
-                self.changes.insert(folded.clone(), change);
-            }
+        if !self.skipped || self.watchers.contains_key(folded) {
+            self.changes.insert(key, change);
         }
-        let watched = crowded && !self.changes.is_empty();
         let wait = now.after(PRESENCE_BATCH);
-        let due = if crowded && !watched {
+        let due = if crowded && self.changes.is_empty() {
             wait.max(self.told_at.after(PRESENCE_COUNT_EVERY))
         } else {
             wait
@@ -219,32 +221,32 @@ impl Hub {
         self.people.batch_due = None;
         let changes = std::mem::take(&mut self.people.changes);
         let total = self.people.len();
-        if total > PRESENCE_ALL {
+        let mut presence = Presence {
+            total: total as u32,
+            ..Presence::default()
+        };
+        if self.people.skipped || total > PRESENCE_ALL {
             self.tell_watchers(&changes, total);
-            self.tell_number(total, now.mono);
-            return;
-        }
-        // From a crowd back to names: who went meanwhile was told to nobody.
-        let refresh = self.people.told > PRESENCE_ALL;
-        if changes.is_empty() && !refresh {
+            if total > PRESENCE_ALL {
+                self.people.skipped = true;
+                return self.tell_number(presence, now.mono);
+            }
+            self.people.skipped = false;
+            presence.refresh = true;
+        } else if changes.is_empty() {
             return;
         }
         self.people.told = total;
-        let mut presence = Presence {
-            total: total as u32,
-            refresh,
-            ..Presence::default()
-        };
-        for change in changes.into_values() {
-            match change {
-                Change::Came(name) => presence.online.push(name),
-                Change::Went(name) => presence.offline.push(name),
+        if !presence.refresh {
+            for ((_, shown), change) in changes {
+                presence.note(shown, change);
             }
         }
         self.tell_listeners(presence);
     }
 
-    fn tell_number(&mut self, total: usize, now: Moment) {
+    fn tell_number(&mut self, presence: Presence, now: Moment) {
+        let total = presence.total as usize;
         if total == self.people.told {
             return;
         }
@@ -255,10 +257,7 @@ impl Hub {
         }
         self.people.told = total;
         self.people.told_at = now;
-        self.tell_listeners(Presence {
-            total: total as u32,
-            ..Presence::default()
-        });
+        self.tell_listeners(presence);
     }
 
     fn tell_listeners(&mut self, presence: Presence) {
@@ -271,16 +270,13 @@ impl Hub {
         });
     }
 
-    fn tell_watchers(&mut self, changes: &BTreeMap<Folded, Change>, total: usize) {
+    fn tell_watchers(&mut self, changes: &Changes, total: usize) {
         let mut told: BTreeMap<ConnId, Presence> = BTreeMap::new();
-        for (folded, change) in changes {
+        for ((folded, shown), change) in changes {
             for conn in self.people.watchers.get(folded).into_iter().flatten() {
                 let presence = told.entry(*conn).or_default();
                 presence.total = total as u32;
-                match change {
-                    Change::Came(name) => presence.online.push(name.clone()),
-                    Change::Went(name) => presence.offline.push(name.clone()),
-                }
+                presence.note(shown.clone(), *change);
             }
         }
         for (to, presence) in told {

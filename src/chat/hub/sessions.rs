@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Folded, Hub, Later, Looked, Output, busy};
+use super::{Folded, Hub, Later, Looked, Output, Stopping, busy};
 use crate::chat::bucket::Address;
+use crate::chat::closing::CloseCode;
 use crate::chat::durable::{Read, Write, WriteResult};
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::{Moment, Now};
 use crate::ids::{ConnId, PublicId, Seq, Tag, Ticket};
 use crate::limits::{BUSY_RETRY, IN_FLIGHT};
 
-/// What the hub keeps of a connection. Ten thousand of these are idle most of the time: their size is
-/// held by a test.
+/// What the hub keeps of a connection. Ten thousand of these are idle most of the time: their size
+/// is held by a test.
 #[derive(Debug)]
 pub(super) struct Session {
     serial: u32,
@@ -19,8 +20,10 @@ pub(super) struct Session {
     pub(super) place: Place,
     /// Changes of presence passed this session by while it was behind.
     pub(super) missed: bool,
-    /// Told to read no more until some of its commands are answered.
-    pub(super) paused: bool,
+    /// Whether its commands are taken from the socket.
+    pub(super) reading: Reading,
+    /// The store was asked something for it while it is behind, and has not answered yet.
+    pub(super) asking: bool,
     /// Commands that are on their way through the store.
     pub(super) in_flight: u32,
     pub(super) address: Address,
@@ -42,6 +45,17 @@ pub(super) enum Stage {
     Leaving,
 }
 
+/// Whether a session is read, and if not, until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// It is.
+    On,
+    /// Not until half of [`IN_FLIGHT`] is answered.
+    Full,
+    /// Not until [`BUSY_RETRY`] has passed, whatever is answered meanwhile: it was told so.
+    Busy,
+}
+
 /// Where a session stands in the log of the lobby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -60,8 +74,10 @@ pub(super) enum Wait {
     Cursor(Tag),
     /// A page.
     Page,
-    /// Its outbox, or a store that is less busy.
+    /// Its outbox to drain.
     Room,
+    /// A store that is less busy.
+    Store,
 }
 
 /// What an answer of the store is for.
@@ -69,8 +85,8 @@ pub(super) enum Wait {
 pub(super) enum Pending {
     /// A command that somebody waits for.
     Command { conn: ConnId, request: u32 },
-    /// A listener that is behind.
-    CatchUp { conn: ConnId },
+    /// A listener that is behind, and what it lacked when the question was asked.
+    CatchUp { conn: ConnId, next: Seq, wait: Wait },
 }
 
 impl Session {
@@ -106,7 +122,8 @@ impl Sessions {
             stage: Stage::Nameless(fresh),
             place: Place::Absent,
             missed: false,
-            paused: false,
+            reading: Reading::On,
+            asking: false,
             in_flight: 0,
             address,
             commands_full: Moment::default(),
@@ -177,14 +194,22 @@ impl Hub {
         now: Now,
     ) {
         self.sessions.insert(conn, address, fresh);
+        if self.stopping == Stopping::Done {
+            // Everybody else was sent home already.
+            let code = CloseCode::Restart;
+            return self.outputs.push_back(Output::Close { conn, code });
+        }
         let Some(name) = name else { return };
+        if self.stopping != Stopping::No {
+            return self.refuse(conn, 0, super::stopping());
+        }
         let hello = crate::chat::command::Hello {
             name,
             ..Default::default()
         };
         // A name that does not fit leaves the connection open: a `hello` with another may follow.
         if let Err(refusal) = self.hello(conn, 0, &hello, now) {
-            self.refuse(conn, 0, refusal);
+            self.refuse(conn, 0, refusal.field("username"));
         }
     }
 
@@ -208,6 +233,7 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
+        session.reading = Reading::Full;
         if let Stage::Named(folded) = std::mem::replace(&mut session.stage, Stage::Leaving) {
             self.sessions.count_named(Named::Less);
             self.people.left(&folded, conn, now.mono);
@@ -235,7 +261,9 @@ impl Hub {
     pub(super) fn found(&mut self, ticket: Ticket, result: Result<Looked, Refusal>, now: Now) {
         match self.pending.remove(&ticket) {
             None => {}
-            Some(Pending::CatchUp { conn }) => self.refilled(conn, result, now),
+            Some(Pending::CatchUp { conn, next, wait }) => {
+                self.refilled(conn, (next, wait), result, now);
+            }
             Some(Pending::Command { conn, request }) => {
                 if self.sessions.get(conn).is_some() {
                     match result {
@@ -268,15 +296,16 @@ impl Hub {
         Ok(())
     }
 
-    /// Counts a command that leaves for the store, and stops reading a session that has enough there.
+    /// Counts a command that leaves for the store, and stops reading a session that has enough
+    /// there.
     fn under_way(&mut self, conn: ConnId, request: u32) -> Result<Ticket, Refusal> {
         let session = self.sessions.get_mut(conn).ok_or_else(busy)?;
         if session.in_flight >= IN_FLIGHT {
             return Err(busy());
         }
         session.in_flight += 1;
-        if session.in_flight == IN_FLIGHT && !session.paused {
-            session.paused = true;
+        if session.in_flight == IN_FLIGHT && session.reading == Reading::On {
+            session.reading = Reading::Full;
             self.outputs.push_back(Output::Pause { conn });
         }
         Ok(self.ticket(Pending::Command { conn, request }))
@@ -296,25 +325,28 @@ impl Hub {
         };
         session.in_flight -= 1;
         if let Some(now) = busy_at {
-            if !session.paused {
-                session.paused = true;
+            let before = std::mem::replace(&mut session.reading, Reading::Busy);
+            if before == Reading::On {
                 self.outputs.push_back(Output::Pause { conn });
             }
-            self.later
-                .push_back((now.after(BUSY_RETRY), Later::Resume(conn)));
-        } else if session.paused && session.in_flight <= IN_FLIGHT / 2 {
+            if before != Reading::Busy {
+                let at = now.after(BUSY_RETRY);
+                self.later.push_back((at, Later::Resume(conn)));
+            }
+        } else if session.reading == Reading::Full {
             self.resume(conn);
         }
         self.close_when_answered(conn);
     }
 
+    /// Reads on, or waits until enough is answered.
     pub(super) fn resume(&mut self, conn: ConnId) {
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        let leaving = matches!(session.stage, Stage::Leaving);
-        if session.paused && session.in_flight < IN_FLIGHT && !leaving {
-            session.paused = false;
+        session.reading = Reading::Full;
+        if session.in_flight <= IN_FLIGHT / 2 && !matches!(session.stage, Stage::Leaving) {
+            session.reading = Reading::On;
             self.outputs.push_back(Output::Resume { conn });
         }
     }
@@ -324,7 +356,7 @@ impl Hub {
             return;
         };
         if matches!(session.stage, Stage::Leaving) && session.in_flight == 0 {
-            let code = crate::chat::closing::CloseCode::Normal;
+            let code = CloseCode::Normal;
             self.outputs.push_back(Output::Close { conn, code });
         }
     }

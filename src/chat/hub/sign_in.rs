@@ -56,7 +56,7 @@ impl Hub {
     }
 
     fn sign_in(&mut self, conn: ConnId, hello: &Hello, now: Now) -> Result<(), Refusal> {
-        let name = Name::parse(&hello.name)?;
+        let name = Name::parse(&hello.name).map_err(|bad| bad.field("hello.name"))?;
         let Some(session) = self.sessions.get_mut(conn) else {
             return Ok(());
         };
@@ -88,8 +88,8 @@ impl Hub {
 
     /// Begins to listen: at the head, or where the cursor says.
     ///
-    /// A cursor of a conversation that this person is not in is no error: they may have been removed
-    /// while they were away, and the standings in `welcome` say so.
+    /// A cursor of a conversation that this person is not in is no error: they may have been
+    /// removed while they were away, and the standings in `welcome` say so.
     fn take_up(&mut self, conn: ConnId, cursors: &[Cursor]) {
         let lobby = self.lobby.conv();
         let cursor = cursors
@@ -131,7 +131,7 @@ pub(super) fn claim(
 ) -> Result<PublicId, Refusal> {
     match (holder, resumed) {
         (Some((id, _)), Some(proved)) if id == proved => Ok(id),
-        (Some((_, true)), _) => Err(Refusal::new(ErrorCode::NameTaken).field("name")),
+        (Some((_, true)), _) => Err(Refusal::new(ErrorCode::NameTaken).field("hello.name")),
         // Nobody holds it, or only somebody whose last connection is gone.
         (_, Some(proved)) => Ok(proved),
         (_, None) => Ok(fresh),

@@ -11,7 +11,7 @@ use crate::chat::log::KeyUse;
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::chat::rules;
 use crate::clock::Now;
-use crate::ids::{AppId, ConnId, ConvId, Key, Seq};
+use crate::ids::{AppId, ConnId, Key, Seq};
 use crate::limits::{HISTORY_ENTRIES, TYPING_EVERY, TYPING_UP_TO};
 
 impl Hub {
@@ -111,8 +111,8 @@ impl Hub {
             return;
         };
         if entry.seq != self.lobby.standing.head.next() {
-            // Cannot happen while one writer answers in order. If it did, nobody would be live at the
-            // new head, and everybody is brought there by pages.
+            // Cannot happen while one writer answers in order. If it did, nobody would be live at
+            // the new head, and everybody is brought there by pages.
             debug_assert!(false, "answers come in the order of their entries");
             self.everybody_behind();
         }
@@ -170,7 +170,7 @@ impl Hub {
     pub(super) fn history_found(&mut self, conn: ConnId, request: u32, page: HistoryPage) {
         let head = self.lobby.standing.head;
         debug_assert!(page.entries.last().is_none_or(|entry| entry.seq <= head));
-        self.lobby.standing.floor = self.lobby.standing.floor.max(page.floor);
+        self.raise_floor(page.floor);
         self.reply(conn, request, Reply::History(HistoryPage { head, ..page }));
     }
 
@@ -206,8 +206,7 @@ impl Hub {
     }
 
     /// For the log's own accounting of what is kept.
-    pub(super) fn raise_floor(&mut self, conv: ConvId, floor: Seq) {
-        debug_assert_eq!(conv, self.lobby.conv());
+    pub(super) fn raise_floor(&mut self, floor: Seq) {
         self.lobby.standing.floor = self.lobby.standing.floor.max(floor);
     }
 }

@@ -4,9 +4,10 @@
 //! moment. Numbers from outside are positions up to 2^64 - 1; SQLite's end at 2^63 - 1, and no log
 //! reaches either, so they are cut down to it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::schema::KIND_MESSAGE;
@@ -90,18 +91,17 @@ fn extent(connection: &Connection, conv: ConvId) -> Result<Extent, JobError> {
 /// `next`. The parts are cut from the page's beginning, never from `next`, so that listeners who are
 /// behind by different amounts ask for the same few runs.
 fn page(connection: &Connection, conv: ConvId, next: Seq) -> Result<Page, JobError> {
-    let floor = extent(connection, conv)?.floor;
+    let Extent { floor, head } = extent(connection, conv)?;
     let next = next.min(Seq::MAX).0.max(1);
     let first = (next - 1) / PAGE_ENTRIES * PAGE_ENTRIES + 1;
-    let last = first.saturating_add(PAGE_ENTRIES - 1).min(Seq::MAX.0);
+    let last = first.saturating_add(PAGE_ENTRIES - 1);
     let mut entries = Vec::new();
     let mut bytes = 0;
     walk(
         connection,
         Direction::Up,
         conv,
-        first.max(floor.0),
-        last,
+        first.max(floor.0)..=last.min(head.0),
         |entry| {
             let more = weight(&entry);
             if bytes + more > PAGE_BYTES {
@@ -172,7 +172,7 @@ fn history(
     };
     let mut entries = Vec::new();
     let mut bytes = 0;
-    walk(connection, direction, conv, first.0, last.0, |entry| {
+    walk(connection, direction, conv, first.0..=last.0, |entry| {
         bytes += weight(&entry);
         if bytes > PAGE_BYTES {
             return Walk::Stop;
@@ -213,35 +213,48 @@ enum Walk {
     Stop,
 }
 
-/// Shows the entries from `first` to `last`, both included, one after the other.
+/// Shows the entries of `range` that the log holds, one after the other.
+///
+/// They must be all there and none twice: whatever the cause of a gap, a listener who is served one
+/// never asks for it again.
 fn walk(
     connection: &Connection,
     direction: Direction,
     conv: ConvId,
-    first: u64,
-    last: u64,
+    range: RangeInclusive<u64>,
     mut visit: impl FnMut(Entry) -> Walk,
 ) -> Result<(), JobError> {
-    const UP: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.body, p.public_id, p.name
-         FROM entry e LEFT JOIN person p ON p.id = e.sender
+    const UP: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.sender, e.sum, e.body,
+         p.public_id, p.name FROM entry e LEFT JOIN person p ON p.id = e.sender
          WHERE e.conv = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq";
-    const DOWN: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.body, p.public_id, p.name
-         FROM entry e LEFT JOIN person p ON p.id = e.sender
+    const DOWN: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.sender, e.sum, e.body,
+         p.public_id, p.name FROM entry e LEFT JOIN person p ON p.id = e.sender
          WHERE e.conv = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq DESC";
     let sql = match direction {
         Direction::Up => UP,
         Direction::Down => DOWN,
     };
-    let bounds = (conv, clamp(Seq(first)), clamp(Seq(last)));
+    let bounds = params![conv.0, clamp(Seq(*range.start())), clamp(Seq(*range.end()))];
+    let mut expected = range.clone();
     let walk = |mut statement: CachedStatement| {
-        let mut rows = statement.query(params![bounds.0.0, bounds.1, bounds.2])?;
+        let mut rows = statement.query(bounds)?;
         while let Some(row) = rows.next()? {
-            match visit(entry(conv, row)?) {
-                Walk::On => {}
-                Walk::Stop => break,
+            let entry = entry(conv, row)?;
+            let due = match direction {
+                Direction::Up => expected.next(),
+                Direction::Down => expected.next_back(),
+            };
+            if due != Some(entry.seq.0) {
+                return Err(damaged(0, "a gap in the log"));
+            }
+            if let Walk::Stop = visit(entry) {
+                return Ok(());
             }
         }
-        Ok(())
+        match expected.next() {
+            None => Ok(()),
+            Some(_) => Err(damaged(0, "a gap in the log")),
+        }
     };
     connection
         .prepare_cached(sql)
@@ -251,24 +264,45 @@ fn walk(
 }
 
 fn entry(conv: ConvId, row: &Row) -> rusqlite::Result<Entry> {
-    let body = match row.get(4)? {
-        KIND_MESSAGE => Body::Message {
-            text: text(row, 5)?,
-        },
-        other => return Err(rusqlite::Error::IntegralValueOutOfRange(4, other)),
-    };
-    Ok(Entry {
+    let kind = row.get(4)?;
+    let text = text(row, 7)?;
+    let entry = Entry {
         conv,
         seq: Seq(position(row, 0)?),
         n: position(row, 1)?,
         tag: Tag(row.get(2)?),
         at: UnixMillis(row.get(3)?),
         from: Person {
-            id: PublicId(row.get(6)?),
-            name: text(row, 7)?,
+            id: PublicId(row.get(8)?),
+            name: self::text(row, 9)?,
         },
-        body,
-    })
+        body: Body::Message { text: text.clone() },
+    };
+    if sum(&entry, kind, row.get(5)?, &text) != row.get(6)? {
+        return Err(damaged(6, "an entry that is not as it was written"));
+    }
+    match kind {
+        KIND_MESSAGE => Ok(entry),
+        _ => Err(damaged(4, "an entry of unknown kind")),
+    }
+}
+
+/// What stands in the row's `sum`.
+pub(super) fn sum(entry: &Entry, kind: i64, sender: i64, body: &str) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&entry.conv.0.to_le_bytes());
+    sum.update(&entry.seq.0.to_le_bytes());
+    sum.update(&entry.n.to_le_bytes());
+    sum.update(&entry.tag.0.to_le_bytes());
+    sum.update(&kind.to_le_bytes());
+    sum.update(&sender.to_le_bytes());
+    sum.update(&entry.at.0.to_le_bytes());
+    sum.update(body.as_bytes());
+    sum.finalize()
+}
+
+fn damaged(column: usize, what: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Null, what.into())
 }
 
 /// Text without a stop in a `String`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::read::{clamp, look_up, position};
+use super::read::{clamp, look_up, position, sum};
 use super::schema::{KIND_GUEST, KIND_MESSAGE};
 use super::{Held, failed};
 use crate::chat::durable::{Found, Read, Write, Written};
@@ -249,8 +249,8 @@ impl SqliteWriter {
 
     fn append(&self, entry: &Entry, sender: i64, kind: i64, body: &str) -> Result<(), EngineError> {
         self.execute(
-            "INSERT INTO entry (conv, seq, n, tag, kind, sender, at, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO entry (conv, seq, n, tag, kind, sender, at, sum, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 entry.conv.0,
                 clamp(entry.seq),
@@ -259,6 +259,7 @@ impl SqliteWriter {
                 kind,
                 sender,
                 entry.at.0,
+                sum(entry, kind, sender, body),
                 body
             ],
             "an entry",

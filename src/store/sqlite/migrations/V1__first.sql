@@ -40,7 +40,8 @@ CREATE UNIQUE INDEX conversation_lobby ON conversation (app) WHERE kind = 0;
 
 -- The logs. A row goes to the end of its tree whatever its conversation, so that a commit of many conversations writes few
 -- pages; the index that finds it again is a tenth of its size. at: milliseconds since 1970. target: the entry that this one
--- changes. changed_seq: the last entry that changed this one. kind: 0 message.
+-- changes. changed_seq: the last entry that changed this one. kind: 0 message. sum: CRC-32 over the rest, because SQLite trusts
+-- the disk: without it a flipped bit in a text would be served as what somebody said.
 CREATE TABLE entry (
     id INTEGER PRIMARY KEY,
     conv INTEGER NOT NULL,
@@ -52,6 +53,7 @@ CREATE TABLE entry (
     at INTEGER NOT NULL,
     target INTEGER,
     changed_seq INTEGER,
+    sum INTEGER NOT NULL,
     body TEXT NOT NULL,
     UNIQUE (conv, seq)
 ) STRICT;
