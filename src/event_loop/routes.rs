@@ -81,7 +81,10 @@ fn serve(head: &Head, asset: &'static Asset) -> Response {
         .gzip
         .filter(|_| head.lists(ACCEPT_ENCODING.as_str(), "gzip"));
     let held = head.items(IF_NONE_MATCH.as_str());
-    let response = if held.map(weak).any(|tag| tag == asset.etag || tag == "*") {
+    let response = if held
+        .map(weak)
+        .any(|tag| tag == weak(asset.etag) || tag == "*")
+    {
         Response::new(StatusCode::NOT_MODIFIED)
     } else {
         let body = packed.unwrap_or(asset.body);

@@ -278,7 +278,7 @@ fn entry(conv: ConvId, row: &Row) -> rusqlite::Result<Entry> {
         },
         body: Body::Message { text: text.clone() },
     };
-    if sum(&entry, kind, row.get(5)?, &text) != row.get(6)? {
+    if sum(&entry, kind, row.get(5)?, &text) != row.get::<_, u32>(6)? {
         return Err(damaged(6, "an entry that is not as it was written"));
     }
     match kind {

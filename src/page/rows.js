@@ -1,0 +1,84 @@
+// What a conversation looks like as a list of rows: days, groups, lines, messages.
+//
+// Pure, like state.js, and the last step before the document: a row says everything that its
+// element shows, so that the view compares rows and touches only what changed.
+
+/** Messages of one author within this belong together. */
+export const GROUP = 5 * 60_000;
+
+/**
+ * @typedef {import('./state.js').Conversation} Conversation
+ * @typedef {{kind: 'message', key: string, seq: number, from: string, text: string, at: number,
+ *   own: boolean, first: boolean, last: boolean, sent: 'yes' | 'waiting' | 'refused',
+ *   refusal: import('./frames.js').Refusal | null}} MessageRow `first` and `last` of its group;
+ *   `seq` is 0 without an acknowledgement.
+ * @typedef {MessageRow | {kind: 'day', key: string, at: number}
+ *   | {kind: 'top' | 'line' | 'hole' | 'begun', key: string}} Row
+ */
+
+/** @param {number} at milliseconds @returns {string} the reader's day, as a key */
+function day(at) {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`;
+}
+
+/**
+ * @param {Conversation} it @param {{id: string, name: string}} me
+ * @returns {Row[]} from the oldest to the newest, what is not acknowledged last.
+ */
+export function rows(it, me) {
+  /** @type {Row[]} */
+  const list = [];
+  /** @type {MessageRow | null} */
+  let group = null;
+  let today = '';
+  /** @param {'top' | 'line' | 'hole' | 'begun'} kind @param {string} key */
+  const mark = (kind, key) => {
+    list.push({ kind, key });
+    group = null;
+  };
+  /** @param {MessageRow} row */
+  const message = (row) => {
+    const date = row.at ? day(row.at) : today;
+    if (date !== today) {
+      today = date;
+      list.push({ kind: 'day', key: `day-${date}`, at: row.at });
+      group = null;
+    }
+    if (group && group.own === row.own && group.from === row.from && row.at - group.at < GROUP) {
+      group.last = false;
+      row.first = false;
+    }
+    list.push(row);
+    group = row;
+  };
+
+  const atTop = it.loaded && it.first <= Math.max(it.floor, 1);
+  if (it.begun && atTop) mark('begun', 'begun');
+  else if (atTop && it.floor > 1) mark('hole', 'hole-top');
+  else if (atTop && it.entries.length > 0) mark('top', 'top');
+  let hole = 0;
+  for (const entry of it.entries) {
+    while (it.holes[hole] && it.holes[hole].to < entry.seq) {
+      if (it.holes[hole].from > it.first) mark('hole', `hole-${it.holes[hole].to}`);
+      hole += 1;
+    }
+    if (entry.seq === it.line) mark('line', 'line');
+    if (entry.text === null) continue;
+    message({
+      kind: 'message', key: entry.key ? `p${entry.key}` : `e${entry.seq}`, seq: entry.seq, from: entry.from, text: entry.text,
+      at: entry.at, own: entry.fromId === me.id && me.id !== '', first: true, last: true,
+      sent: 'yes', refusal: null,
+    });
+  }
+  for (; it.holes[hole]; hole += 1) mark('hole', `hole-${it.holes[hole].to}`);
+  for (const pending of it.pending) {
+    if (pending.seen) continue;
+    message({
+      kind: 'message', key: `p${pending.key}`, seq: 0, from: me.name, text: pending.text,
+      at: pending.at, own: true, first: true, last: true,
+      sent: pending.phase === 'refused' ? 'refused' : 'waiting', refusal: pending.refusal,
+    });
+  }
+  return list;
+}
