@@ -93,6 +93,7 @@ const BANS: &[Ban] = &[
             "src/cli/args.rs",
             "load/main.rs",
             "load/args.rs",
+            "load/bench/",
         ],
         Tests::May,
         "settings come from above, as values",
