@@ -187,6 +187,21 @@ python_client() {
   with_server run_in tests/clients/python "$python" check.py
 }
 
+# The client that the README shows, as it stands there, but for the address.
+readme_client() {
+  local python
+  python=$(venv python tests/clients/python/requirements.txt)
+  sed -n '/^```python$/,/^```$/p' README.md | sed '/^```/d' >"$WORK/readme.py"
+  grep -q 'ws://127.0.0.1:9091/ws' "$WORK/readme.py"
+  with_server readme_says
+}
+
+readme_says() {
+  sed -i "s|ws://127.0.0.1:9091/ws|$URL|" "$WORK/readme.py"
+  timeout 20 "$python" "$WORK/readme.py" | tee "$WORK/readme.out"
+  grep -q '"talked"' "$WORK/readme.out"
+}
+
 node_client() {
   local node
   node=$(node_20)
