@@ -1,6 +1,8 @@
-//! What the compiler is given besides the sources: the page, compressed and tabled.
+//! What is made before the compiler runs: Rust out of the protocol's description, and a table of the
+//! page's files, compressed. No `protoc` is needed; protox is one, written in Rust.
 
 use std::env;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,12 +12,37 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-fn main() -> io::Result<()> {
-    page()
+fn main() -> Result<(), Box<dyn Error>> {
+    protocol()?;
+    page()?;
+    Ok(())
+}
+
+/// `proto/` to the structs of `wire::pb` (prost) and their proto3 JSON (pbjson), both out of one
+/// descriptor set, so that the two formats cannot drift apart.
+fn protocol() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=proto");
+    // pbjson-types writes a Timestamp as `+00:00` where the proto3 JSON mapping demands `Z`.
+    const TIMESTAMP: (&str, &str) = (".google.protobuf.Timestamp", "crate::wire::time::Timestamp");
+
+    let set = protox::compile(["kith/v1/client.proto"], ["proto"])?;
+    // The set travels as bytes: the two generators may stand on different versions of prost-types.
+    let bytes = protox::prost::Message::encode_to_vec(&set);
+    prost_build::Config::new()
+        .extern_path(TIMESTAMP.0, TIMESTAMP.1)
+        .compile_fds(set)?;
+    pbjson_build::Builder::new()
+        .out_dir(PathBuf::from(env::var("OUT_DIR")?))
+        .register_descriptors(&bytes)?
+        .extern_path(TIMESTAMP.0, TIMESTAMP.1)
+        .build(&[".kith"])?;
+    Ok(())
 }
 
 /// Walks `src/page/` and writes the table that `src/page.rs` includes: for each file its path, its
-/// bytes, the same compressed, and a tag that changes with the bytes.
+/// bytes, the same compressed, and a tag that changes with the bytes. The tag is a weak one, for it
+/// stands for both.
 fn page() -> io::Result<()> {
     let root = Path::new("src/page");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -49,7 +76,7 @@ fn page() -> io::Result<()> {
             "Asset {{ path: {path:?}, content_type: {:?}, body: include_bytes!({body:?}), \
              gzip: {compressed}, etag: {:?} }},",
             page_type(&path),
-            format!("\"{tag}\""),
+            format!("W/\"{tag}\""),
         )
         .map_err(io::Error::other)?;
     }

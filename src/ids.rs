@@ -75,6 +75,12 @@ pub struct Tag(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub u64);
 
+impl Epoch {
+    /// The life of no log: what a client's text that is no epoch counts as. Nobody draws it (one
+    /// chance in 2^64), so a cursor that carries it cannot match and is answered by a reset.
+    pub const NONE: Self = Self(0);
+}
+
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -53,6 +53,19 @@ pub const OUTBOX_LOW: usize = 64 * 1024;
 pub const SHARE_ABOVE: usize = 4 * 1024;
 /// Pieces handed to one `writev`.
 pub const WRITE_PIECES: usize = 16;
+/// The first buffer of an outbox: one or two frames of 100 bytes.
+pub const OUTBOX_FIRST: usize = 256;
+/// Copied frames are queued in buffers of this size; 16 of them are one `writev`.
+pub const OUTBOX_CHUNK: usize = 16 * 1024;
+/// Empty outbox buffers that a loop keeps, in bytes: a fan-out to 8,192 listeners allocates nothing.
+pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
+/// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
+pub const CONTEXTS_KEPT: usize = 256;
+/// The read buffer of one context; a context that took a larger frame is not kept.
+pub const CONTEXT_BYTES: usize = 4 * 1024;
+/// What is read and thrown away of a peer that goes on sending after our last word. Closing with
+/// unread bytes would reset the connection, and the last word with it.
+pub const LINGER_BYTES: usize = 256 * 1024;
 
 /// Entries of one aligned page of a log.
 pub const PAGE_ENTRIES: u64 = 64;
@@ -68,6 +81,10 @@ pub const USERS_PAGE: u32 = 500;
 /// Cursors in one `Hello`.
 pub const HELLO_CURSORS: usize = 64;
 
+/// What a refusal says at most, in bytes: it may quote the client, and a client may send 80 KiB to
+/// be quoted.
+pub const REFUSAL_BYTES: usize = 256;
+
 /// A name, in characters after normalisation.
 pub const NAME_CHARS: usize = 32;
 /// A name as it arrives, in bytes; NFKC makes no name of 32 characters out of more than this.
@@ -77,18 +94,36 @@ pub const NAME_BYTES: usize = 1024;
 pub const IN_FLIGHT: u32 = 64;
 /// Jobs that wait for the writer; more get "busy, retry after".
 pub const WRITER_QUEUE: usize = 8 * 1024;
+/// Bytes of text in them: as many long messages would be half a gigabyte.
+pub const WRITER_QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// Jobs that wait for a reader lane.
 pub const READER_QUEUE: usize = 16 * 1024;
+/// Answers of the reader lanes that wait for the loop; a page may hold `PAGE_BYTES`.
+pub const READ_AHEAD: usize = 64;
 /// Commands in one commit.
 pub const GROUP_COMMANDS: usize = 256;
-/// How long a commit may wait for company once the first command is there.
-pub const GROUP_WAIT: Duration = Duration::from_millis(4);
+/// Bytes of text after which a commit takes no further command, so that those behind it do not wait
+/// for a hundred long ones.
+pub const GROUP_BYTES: usize = 1024 * 1024;
 /// When a client may try again after "busy".
 pub const BUSY_RETRY: Duration = Duration::from_millis(250);
 /// How long an answer is kept under its key.
 pub const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Keys remembered by a lobby without history, which has no store to keep them.
 pub const LIVE_KEYS: usize = 4096;
+/// How long a transaction waits for another process that has locked the database.
+pub const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Pages of 4 KiB in the write-ahead log after which it is copied into the database even if
+/// commands wait: 16 MiB, which a start after kill -9 reads in some 20 ms.
+pub const CHECKPOINT_BUSY: i64 = 4096;
+/// The same while nobody waits: 4 MiB. Not after every lone message, it costs two more flushes.
+pub const CHECKPOINT_IDLE: i64 = 1024;
+/// Pages that the writer's connection keeps in memory, in KiB.
+pub const WRITER_CACHE_KIB: i64 = 2048;
+/// Pages that each reader's connection keeps in memory, in KiB.
+pub const READER_CACHE_KIB: i64 = 512;
+/// People whose row the writer remembers, so that talking does not look it up each time.
+pub const PEOPLE_CACHE: usize = 4096;
 /// Expired keys and entries beyond the retention that one commit sweeps away.
 pub const SWEEP_ROWS: usize = 1024;
 
@@ -107,6 +142,25 @@ pub const WATCHED_NAMES: usize = 100;
 pub const TYPING_UP_TO: usize = 500;
 /// The least time between two typing notices of one session; those in between are dropped.
 pub const TYPING_EVERY: Duration = Duration::from_secs(2);
+
+/// Default of `listen`: the port; only this machine reaches it until told otherwise.
+pub const PORT: u16 = 9091;
+/// Default of `limits.talk_rate`: messages per second of one session in the long run (Discord
+/// allows 2 events a second).
+pub const TALK_RATE: u32 = 5;
+/// Default of `limits.talk_burst`: what a paste of several lines needs.
+pub const TALK_BURST: u32 = 30;
+/// Default of `limits.command_rate`: commands of any kind per second of one session.
+pub const COMMAND_RATE: u32 = 50;
+/// Default of `limits.command_burst`.
+pub const COMMAND_BURST: u32 = 200;
+/// Default of `limits.address_talk_rate`: messages per second of all sessions from one address; a
+/// school behind one router still fits.
+pub const ADDRESS_TALK_RATE: u32 = 100;
+/// Default of `limits.address_talk_burst`.
+pub const ADDRESS_TALK_BURST: u32 = 600;
+/// Default of `lobby.keep`: entries of the lobby's log that are kept; about 30 MiB of small talk.
+pub const LOBBY_KEEP: u32 = 100_000;
 
 /// Connections in all, when the process may open that many files.
 pub const CONNECTIONS: usize = 100_000;
@@ -136,6 +190,12 @@ pub const SMALL_FAN_OUT: usize = 32;
 
 /// Log lines that wait for the terminal or the pipe; more are dropped and counted.
 pub const LOG_QUEUE: usize = 16 * 1024;
+/// Bytes of one log line; what is longer is cut, and says so. The queue is bounded in lines, this
+/// bounds it in bytes (32 MiB).
+pub const LOG_LINE: usize = 2048;
+/// How long the end of the process waits for the log to be written out; a pipe that nobody reads
+/// may hold it up for ever.
+pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
 /// Addresses whose rates are remembered. At the bound, those that have been quiet longest are
 /// forgotten first.
 pub const ADDRESSES: usize = 65_536;
@@ -144,6 +204,8 @@ const _: () = {
     assert!(TEXT_BYTES < FRAME_BYTES);
     assert!(FRAME_BYTES < OUTBOX_SOFT);
     assert!(OUTBOX_LOW < OUTBOX_SOFT && OUTBOX_SOFT < OUTBOX_HARD);
+    assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
+    assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
     // byte as \u0000.
     assert!(OUTBOX_LOW + 6 * PAGE_BYTES + PAGE_ENTRIES as usize * 512 < OUTBOX_HARD);
@@ -153,5 +215,12 @@ const _: () = {
     assert!(CLOSE_WAIT.as_secs() < DRAIN_WAIT.as_secs());
     assert!(HEAD_BYTES < READ_BUFFER && FRAME_BYTES > READ_BUFFER);
     assert!(IN_FLIGHT as usize * 8 <= WRITER_QUEUE);
+    assert!(GROUP_BYTES + TEXT_BYTES < WRITER_QUEUE_BYTES);
+    // A sweep keeps up with what its own commit appends.
+    assert!(GROUP_COMMANDS < SWEEP_ROWS);
     assert!(PRESENCE_ALL <= TYPING_UP_TO);
+    assert!(TALK_RATE <= TALK_BURST && COMMAND_RATE <= COMMAND_BURST);
+    assert!(ADDRESS_TALK_RATE <= ADDRESS_TALK_BURST);
+    assert!(TALK_BURST <= COMMAND_BURST && TALK_BURST <= ADDRESS_TALK_BURST);
+    assert!(LOG_FLUSH_WAIT.as_secs() < DRAIN_WAIT.as_secs());
 };

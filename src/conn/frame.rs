@@ -1,0 +1,198 @@
+//! Server frames, encoded once for all who are to get them (RFC 6455 section 5.2).
+//!
+//! Floor 2, part of `conn`. A server does not mask, so one encoding serves every listener, and it
+//! holds nothing that differs between them. Knows no connection and no meaning of a payload.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::chat::closing::CloseCode;
+use crate::limits::SHARE_ABOVE;
+
+/// The longest header of a frame that a server sends: 2 bytes and a length of 8.
+const HEADER_ROOM: usize = 10;
+/// RFC 6455 section 5.5: the payload of a control frame.
+const CONTROL_BYTES: usize = 125;
+
+const FIN: u8 = 0x80;
+pub(super) const CLOSE: u8 = FIN | 0x8;
+pub(super) const PING: u8 = FIN | 0x9;
+pub(super) const PONG: u8 = FIN | 0xa;
+
+/// What a data frame says of its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// UTF-8.
+    Text = 0x1,
+    /// Bytes.
+    Binary = 0x2,
+}
+
+/// A frame that is ready for the wire, for as many connections as want it.
+#[derive(Clone, Debug)]
+pub enum Frame<'a> {
+    /// Copied into each outbox: for small frames that is cheaper than a reference count.
+    Copied(&'a [u8]),
+    /// Queued by reference.
+    Shared(Bytes),
+}
+
+impl Frame<'_> {
+    /// Header and payload together.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// A frame that was encoded earlier and kept, such as a cached page of a log.
+impl<'a> From<&'a Bytes> for Frame<'a> {
+    fn from(bytes: &'a Bytes) -> Self {
+        if bytes.len() > SHARE_ABOVE {
+            Self::Shared(bytes.clone())
+        } else {
+            Self::Copied(bytes)
+        }
+    }
+}
+
+/// Encodes one frame at a time into a buffer of its own, which it keeps as long as frames are
+/// small.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    scratch: Vec<u8>,
+}
+
+impl Encoder {
+    /// The frame whose payload `fill` appends to the vector that it gets.
+    pub fn encode(&mut self, kind: Kind, fill: impl FnOnce(&mut Vec<u8>)) -> Frame<'_> {
+        self.scratch.clear();
+        let range = append(&mut self.scratch, kind, fill);
+        if range.len() > SHARE_ABOVE {
+            let whole = Bytes::from(std::mem::take(&mut self.scratch));
+            Frame::Shared(whole.slice(range))
+        } else {
+            Frame::Copied(&self.scratch[range])
+        }
+    }
+}
+
+/// Appends a frame to `buffer` and returns where it stands.
+///
+/// The length of a payload decides the length of the header before it, and is known only after
+/// `fill` appended it. So room for the longest header is left, and the header is put right before
+/// the payload afterwards: nothing is moved, at the price of up to 8 unused bytes.
+pub fn append(buffer: &mut Vec<u8>, kind: Kind, fill: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    let room = buffer.len();
+    buffer.extend_from_slice(&[0; HEADER_ROOM]);
+    fill(buffer);
+    let payload = room + HEADER_ROOM;
+    let len = buffer.len() - payload;
+    let mut header = [0; HEADER_ROOM];
+    header[0] = FIN | kind as u8;
+    let size = match len {
+        0..=125 => {
+            header[1] = len as u8;
+            2
+        }
+        126..=0xffff => {
+            header[1] = 126;
+            header[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+            4
+        }
+        _ => {
+            header[1] = 127;
+            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+            10
+        }
+    };
+    buffer[payload - size..payload].copy_from_slice(&header[..size]);
+    payload - size..buffer.len()
+}
+
+/// A control frame, on the stack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Control {
+    bytes: [u8; 2 + CONTROL_BYTES],
+    len: u8,
+}
+
+impl Control {
+    /// A close frame with the code's number and name.
+    pub(super) fn close(code: CloseCode) -> Self {
+        Self::new(CLOSE, &code.number().to_be_bytes(), code.name().as_bytes())
+    }
+
+    /// A ping that carries how many bytes were queued before it; the pong proves that the peer
+    /// has read them.
+    pub(super) fn ping(position: u64) -> Self {
+        Self::new(PING, &position.to_be_bytes(), &[])
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    fn new(first: u8, a: &[u8], b: &[u8]) -> Self {
+        let mut bytes = [0; 2 + CONTROL_BYTES];
+        let b = &b[..b.len().min(CONTROL_BYTES - a.len())];
+        let len = a.len() + b.len();
+        bytes[0] = first;
+        bytes[1] = len as u8;
+        bytes[2..2 + a.len()].copy_from_slice(a);
+        bytes[2 + a.len()..2 + len].copy_from_slice(b);
+        Self {
+            bytes,
+            len: 2 + len as u8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tungstenite::protocol::frame::Frame as Reference;
+    use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+    use super::*;
+
+    #[test]
+    fn a_frame_is_what_tungstenite_would_send() {
+        for len in [0, 1, 125, 126, 127, 4096, 65_535, 65_536, 80_000] {
+            for (kind, data) in [(Kind::Text, Data::Text), (Kind::Binary, Data::Binary)] {
+                let payload = vec![b'x'; len];
+                let mut expected = Vec::new();
+                Reference::message(payload.clone(), OpCode::Data(data), true)
+                    .format(&mut expected)
+                    .unwrap();
+                let mut buffer = b"before".to_vec();
+                let range = append(&mut buffer, kind, |out| out.extend_from_slice(&payload));
+                assert_eq!(buffer[range], expected, "{len}");
+                assert!(buffer.starts_with(b"before"));
+            }
+        }
+    }
+
+    #[test]
+    fn large_frames_are_shared_and_small_ones_are_copied() {
+        let mut encoder = Encoder::default();
+        let fits = SHARE_ABOVE - 4;
+        for (len, shared) in [(0, false), (fits, false), (fits + 1, true)] {
+            let frame = encoder.encode(Kind::Binary, |out| out.resize(out.len() + len, 7));
+            assert_eq!(matches!(frame, Frame::Shared(_)), shared, "{len}");
+        }
+    }
+
+    #[test]
+    fn control_frames_stay_within_125_bytes() {
+        let long = Control::new(CLOSE, &[3, 232], &[b'x'; 500]);
+        assert_eq!(long.bytes().len(), 2 + CONTROL_BYTES);
+        assert_eq!(
+            Control::close(CloseCode::Normal).bytes(),
+            b"\x88\x05\x03\xe8bye"
+        );
+        assert_eq!(Control::ping(258).bytes(), b"\x89\x08\0\0\0\0\0\0\x01\x02");
+    }
+}
