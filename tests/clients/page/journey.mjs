@@ -230,7 +230,6 @@ async function scrolling() {
     for (let count = before; ; count = await rows()) {
       const moved = await alice.page.evaluate(() => new Promise((done) => {
         const log = document.querySelector('.log');
-        const column = document.querySelector('.column');
         // At the very top, the hardest place: nothing is above that could be an anchor.
         log.scrollTop = 0;
         requestAnimationFrame(() => {
@@ -242,14 +241,14 @@ async function scrolling() {
             it.disconnect();
             clearTimeout(give);
             setTimeout(() => done(mark.getBoundingClientRect().top - top), 100);
-          }).observe(column, { childList: true });
+          }).observe(log, { childList: true, subtree: true });
         });
       }));
       if (moved === null) break;
       assert.ok(Math.abs(moved) <= 2, `what was being read moved by ${moved} px after ${count} rows`);
     }
     assert.ok(await rows() > before + 100, `${before} rows, then ${await rows()}`);
-    assert.match(await alice.text('.column > :first-child'), /begins/);
+    assert.match(await alice.text('.block:first-child > :first-child'), /begins/);
     const texts = await alice.texts();
     assert.equal(times(texts, 'Hello, Bob.'), 1);
   });
