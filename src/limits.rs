@@ -59,6 +59,8 @@ pub const OUTBOX_FIRST: usize = 256;
 pub const OUTBOX_CHUNK: usize = 16 * 1024;
 /// Empty outbox buffers that a loop keeps, in bytes: a fan-out to 8,192 listeners allocates nothing.
 pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
+/// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
+pub const PONG_ROOM: usize = 4 * 1024;
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
 /// The read buffer of one context; a context that took a larger frame is not kept.

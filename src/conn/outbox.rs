@@ -18,7 +18,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use crate::conn::frame::{Frame, PONG};
-use crate::limits::{OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, WRITE_PIECES};
+use crate::limits::{OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, PONG_ROOM, WRITE_PIECES};
 
 /// The queue. See the module.
 #[derive(Debug, Default)]
@@ -112,12 +112,12 @@ impl Outbox {
             .push_back(Piece::Shared(bytes));
     }
 
-    /// Appends one whole frame that tungstenite made. A pong replaces one that still waits at the
-    /// end: RFC 6455 section 5.5.3 asks for an answer to the latest ping only, and somebody who
-    /// pings without reading gets no more than that.
+    /// Appends one whole frame that tungstenite made. Once [`PONG_ROOM`] bytes wait, a pong replaces
+    /// the one that waits at the end: RFC 6455 section 5.5.3 asks for an answer to the latest ping
+    /// only, and somebody who pings without reading gets no more than that.
     pub(super) fn append_control(&mut self, frame: &[u8], buffers: &mut Buffers) {
         let pong = frame.first() == Some(&PONG);
-        if pong && self.pong > 0 {
+        if pong && self.pong > 0 && self.len() + frame.len() > PONG_ROOM {
             self.tail.truncate(self.tail.len() - usize::from(self.pong));
             self.enqueued -= u64::from(self.pong);
         }
