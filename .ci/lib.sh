@@ -8,7 +8,7 @@ export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 for name in $(compgen -e KITH_ || true); do unset "$name"; done
 
 WORK="$PWD/.ci/work"
-KITH="${CARGO_TARGET_DIR:-$PWD/target}/release/kith"
+KITH="${KITH:-${CARGO_TARGET_DIR:-$PWD/target}/release/kith}"
 mkdir -p "$WORK"
 
 # --- Sections ---------------------------------------------------------------------------------
