@@ -196,16 +196,27 @@ impl Piece {
     }
 }
 
-/// Empty buffers, kept for the next outbox that needs one: at most [`OUTBOX_POOL`] bytes in all.
+/// Empty buffers, kept for the next outbox that needs one: at most [`OUTBOX_POOL`] bytes in all, and
+/// between two calls of [`Buffers::trim`] only as many as were in use at once.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     free: Vec<Vec<u8>>,
     bytes: usize,
+    /// How many have not been taken since the last [`Buffers::trim`].
+    spare: usize,
 }
 
 impl Buffers {
+    /// Frees what was not needed since the last time.
+    pub(super) fn trim(&mut self) {
+        let unused = self.free.drain(..self.spare);
+        self.bytes -= unused.map(|buffer| buffer.capacity()).sum::<usize>();
+        self.spare = self.free.len();
+    }
+
     fn take(&mut self) -> Vec<u8> {
         let buffer = self.free.pop();
+        self.spare = self.spare.min(self.free.len());
         self.bytes -= buffer.as_ref().map_or(0, Vec::capacity);
         buffer.unwrap_or_else(|| Vec::with_capacity(OUTBOX_FIRST))
     }
@@ -249,6 +260,26 @@ mod tests {
             buffers.give(Vec::with_capacity(OUTBOX_CHUNK));
         }
         assert_eq!(buffers.bytes, OUTBOX_POOL);
+    }
+
+    #[test]
+    fn what_was_not_used_for_a_while_is_freed() {
+        let mut buffers = Buffers::default();
+        let mut many: Vec<Outbox> = (0..10).map(|_| Outbox::default()).collect();
+        let mut use_some = |count: usize, buffers: &mut Buffers| {
+            many[..count]
+                .iter_mut()
+                .for_each(|out| out.append(b"x", buffers));
+            many[..count].iter_mut().for_each(|out| out.clear(buffers));
+        };
+        for (in_use, kept) in [(10, 10), (10, 10), (3, 3), (5, 5), (0, 0), (2, 2)] {
+            use_some(in_use, &mut buffers);
+            buffers.trim();
+            assert_eq!(
+                (buffers.free.len(), buffers.bytes),
+                (kept, kept * OUTBOX_FIRST)
+            );
+        }
     }
 
     #[test]
