@@ -57,12 +57,18 @@ pub const WRITE_PIECES: usize = 16;
 pub const OUTBOX_FIRST: usize = 256;
 /// Copied frames are queued in buffers of this size; 16 of them are one `writev`.
 pub const OUTBOX_CHUNK: usize = 16 * 1024;
-/// Empty outbox buffers that a loop keeps, in bytes: a fan-out to 8,192 listeners allocates nothing.
-pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
+/// Empty outbox buffers that a loop keeps while they are in use again and again: those of 8,000
+/// listeners who get 4 KiB in each turn. With 2 MiB such a turn cost 270 ns per frame instead of 36.
+pub const OUTBOX_POOL: usize = 32 * 1024 * 1024;
+/// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
+pub const PONG_ROOM: usize = 4 * 1024;
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
-/// The read buffer of one context; a context that took a larger frame is not kept.
-pub const CONTEXT_BYTES: usize = 4 * 1024;
+/// The read buffer of one context. tungstenite fills it with zeros before every read: a message of
+/// 100 bytes took 130 ns with 4 KiB, 60 ns with 1 KiB and no less with 512 bytes.
+pub const CONTEXT_BYTES: usize = 1024;
+/// A context that took a larger frame is not kept.
+pub const CONTEXT_GROWN: usize = 8 * 1024;
 /// What is read and thrown away of a peer that goes on sending after our last word. Closing with
 /// unread bytes would reset the connection, and the last word with it.
 pub const LINGER_BYTES: usize = 256 * 1024;
