@@ -18,7 +18,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use crate::conn::frame::{Frame, PONG};
-use crate::limits::{OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, WRITE_PIECES};
+use crate::limits::{OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, PONG_ROOM, WRITE_PIECES};
 
 /// The queue. See the module.
 #[derive(Debug, Default)]
@@ -112,12 +112,12 @@ impl Outbox {
             .push_back(Piece::Shared(bytes));
     }
 
-    /// Appends one whole frame that tungstenite made. A pong replaces one that still waits at the
-    /// end: RFC 6455 section 5.5.3 asks for an answer to the latest ping only, and somebody who
-    /// pings without reading gets no more than that.
+    /// Appends one whole frame that tungstenite made. Once [`PONG_ROOM`] bytes wait, a pong replaces
+    /// the one that waits at the end: RFC 6455 section 5.5.3 asks for an answer to the latest ping
+    /// only, and somebody who pings without reading gets no more than that.
     pub(super) fn append_control(&mut self, frame: &[u8], buffers: &mut Buffers) {
         let pong = frame.first() == Some(&PONG);
-        if pong && self.pong > 0 {
+        if pong && self.pong > 0 && self.len() + frame.len() > PONG_ROOM {
             self.tail.truncate(self.tail.len() - usize::from(self.pong));
             self.enqueued -= u64::from(self.pong);
         }
@@ -196,16 +196,27 @@ impl Piece {
     }
 }
 
-/// Empty buffers, kept for the next outbox that needs one: at most [`OUTBOX_POOL`] bytes in all.
+/// Empty buffers, kept for the next outbox that needs one: at most [`OUTBOX_POOL`] bytes in all, and
+/// between two calls of [`Buffers::trim`] only as many as were in use at once.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     free: Vec<Vec<u8>>,
     bytes: usize,
+    /// How many have not been taken since the last [`Buffers::trim`].
+    spare: usize,
 }
 
 impl Buffers {
+    /// Frees what was not needed since the last time.
+    pub(super) fn trim(&mut self) {
+        let unused = self.free.drain(..self.spare);
+        self.bytes -= unused.map(|buffer| buffer.capacity()).sum::<usize>();
+        self.spare = self.free.len();
+    }
+
     fn take(&mut self) -> Vec<u8> {
         let buffer = self.free.pop();
+        self.spare = self.spare.min(self.free.len());
         self.bytes -= buffer.as_ref().map_or(0, Vec::capacity);
         buffer.unwrap_or_else(|| Vec::with_capacity(OUTBOX_FIRST))
     }
@@ -249,6 +260,26 @@ mod tests {
             buffers.give(Vec::with_capacity(OUTBOX_CHUNK));
         }
         assert_eq!(buffers.bytes, OUTBOX_POOL);
+    }
+
+    #[test]
+    fn what_was_not_used_for_a_while_is_freed() {
+        let mut buffers = Buffers::default();
+        let mut many: Vec<Outbox> = (0..10).map(|_| Outbox::default()).collect();
+        let mut use_some = |count: usize, buffers: &mut Buffers| {
+            many[..count]
+                .iter_mut()
+                .for_each(|out| out.append(b"x", buffers));
+            many[..count].iter_mut().for_each(|out| out.clear(buffers));
+        };
+        for (in_use, kept) in [(10, 10), (10, 10), (3, 3), (5, 5), (0, 0), (2, 2)] {
+            use_some(in_use, &mut buffers);
+            buffers.trim();
+            assert_eq!(
+                (buffers.free.len(), buffers.bytes),
+                (kept, kept * OUTBOX_FIRST)
+            );
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ export function shell(context) {
     /** @param {import('../state.js').State} state @param {number} now */
     render(state, now) {
       const n = state.people.total;
-      setText(sub, n && current(state).loaded ? t('pane.online', { n }) : ' ');
+      setText(sub, n && current(state).loaded ? t('pane.online', { n }) : '\u00a0');
       setText(online, n ? String(n) : '');
       attribute(peopleButton, 'aria-label', n ? `${t('pane.people')}, ${t('pane.online', { n })}` : t('pane.people'));
       attribute(peopleButton, 'title', t('pane.people'));

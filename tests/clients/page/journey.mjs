@@ -1,12 +1,12 @@
 // Two people, one phone and a crowd of one-line guests use the page for what it is for, while the
 // network and the server fail them. Judged by what stands in the pages.
 //
-//   node journey.mjs [--chromium /usr/bin/chromium] [--shots folder] --url http://127.0.0.1:9391 \
-//     -- ./target/release/kith --data /tmp/kith-journey --listen 127.0.0.1:9391
+//   node journey.mjs [--chromium /usr/bin/chromium] [--shots folder] \
+//     -- ./target/release/kith --data /tmp/kith-journey --listen 127.0.0.1:{port}
 //
-// What follows `--` is the server's own command line; the journey starts it, stops it and kills it.
-// It wants an empty data folder. One line for each check, the sum at the end, exit code 0 if all
-// passed.
+// What follows `--` is the server's own command line, with `{port}` where the port belongs; the
+// journey starts it, stops it and kills it. It wants an empty data folder. One line for each check,
+// the sum at the end, exit code 0 if all passed.
 
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
@@ -19,17 +19,16 @@ import { MESSAGES, NAMES } from './strings.mjs';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    url: { type: 'string', default: 'http://127.0.0.1:9391' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
     shots: { type: 'string' },
   },
 });
-const { url, shots } = values;
+const { shots } = values;
 if (positionals.length === 0) throw new Error('the command that starts the server is missing: … -- kith --data …');
 if (shots) mkdirSync(shots, { recursive: true });
 
-const server = new Server(url, positionals);
-await server.start();
+const server = await Server.on(positionals);
+const { url } = server;
 const browser = await browse(values.chromium);
 /** @type {Person[]} */
 const everybody = [];
@@ -230,7 +229,6 @@ async function scrolling() {
     for (let count = before; ; count = await rows()) {
       const moved = await alice.page.evaluate(() => new Promise((done) => {
         const log = document.querySelector('.log');
-        const column = document.querySelector('.column');
         // At the very top, the hardest place: nothing is above that could be an anchor.
         log.scrollTop = 0;
         requestAnimationFrame(() => {
@@ -242,14 +240,14 @@ async function scrolling() {
             it.disconnect();
             clearTimeout(give);
             setTimeout(() => done(mark.getBoundingClientRect().top - top), 100);
-          }).observe(column, { childList: true });
+          }).observe(log, { childList: true, subtree: true });
         });
       }));
       if (moved === null) break;
       assert.ok(Math.abs(moved) <= 2, `what was being read moved by ${moved} px after ${count} rows`);
     }
     assert.ok(await rows() > before + 100, `${before} rows, then ${await rows()}`);
-    assert.match(await alice.text('.column > :first-child'), /begins/);
+    assert.match(await alice.text('.block:first-child > :first-child'), /begins/);
     const texts = await alice.texts();
     assert.equal(times(texts, 'Hello, Bob.'), 1);
   });

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { chromium } from 'playwright-core';
@@ -12,10 +13,19 @@ export const PATIENCE = 30_000;
 
 /** The server under test, started and stopped as often as wanted. */
 export class Server {
-  /** @param {string} url @param {string[]} command */
-  constructor(url, command) {
-    this.url = url;
-    this.command = command;
+  /** @param {string[]} command with `{port}` where the port belongs */
+  static async on(command) {
+    // It must be known before the start, because the server comes back to it.
+    const probe = createServer().listen(0, '127.0.0.1');
+    await once(probe, 'listening');
+    const { port } = probe.address();
+    probe.close();
+    await once(probe, 'close');
+    const server = new Server();
+    server.url = `http://127.0.0.1:${port}`;
+    server.command = command.map((word) => word.replace('{port}', port));
+    await server.start();
+    return server;
   }
 
   async start() {
