@@ -262,6 +262,10 @@ fn the_host_is_that_of_the_target_if_it_has_one() {
     assert_eq!(head.host(), Some("a.example:1"));
     assert_eq!((head.path(), head.query()), ("/p", Some("q=1")));
     assert_eq!((head.get("x"), head.get("y")), (Some(&b"y"[..]), None));
+    // Nothing that may be a secret is shown to a log.
+    let shown = format!("{request:?}");
+    let expected = r#"Request { head: Head { method: GET, path: "/p", .. }, body_len: 0 }"#;
+    assert_eq!(shown, expected);
 }
 
 #[test]
