@@ -243,12 +243,17 @@ impl Conn {
         }
     }
 
+    /// Whether this is a WebSocket to which frames can be pushed.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        matches!(&self.stage, Stage::WebSocket(socket) if socket.talk != Talk::Closing)
+    }
+
     /// Queues a frame.
     #[inline]
     pub fn push(&mut self, frame: &Frame<'_>, shared: &mut Shared) -> Push {
-        match &self.stage {
-            Stage::WebSocket(socket) if socket.talk != Talk::Closing => {}
-            _ => return Push::Closed,
+        if !self.is_open() {
+            return Push::Closed;
         }
         let len = self.outbox.len() + frame.bytes().len();
         if len > shared.config.outbox_hard {
@@ -286,6 +291,10 @@ impl Conn {
     pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Now) {
         self.outbox.advance(taken, &mut shared.buffers);
         self.deadlines.wrote(taken, self.outbox.len(), now.mono);
+        if taken > 0 && matches!(self.stage, Stage::Ending { .. }) {
+            // A long last answer may take as long as it is being read.
+            self.deadlines.stage_until(now.mono.after(CLOSE_WAIT));
+        }
     }
 
     /// The sending side of the socket is shut down.

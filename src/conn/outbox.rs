@@ -112,9 +112,9 @@ impl Outbox {
             .push_back(Piece::Shared(bytes));
     }
 
-    /// Appends one whole frame that tungstenite made. Once [`PONG_ROOM`] bytes wait, a pong replaces
-    /// the one that waits at the end: RFC 6455 section 5.5.3 asks for an answer to the latest ping
-    /// only, and somebody who pings without reading gets no more than that.
+    /// Appends one whole frame that tungstenite made. Once [`PONG_ROOM`] bytes wait, a pong takes
+    /// the place of one that waits at the end: RFC 6455 section 5.5.3 asks for an answer to the
+    /// latest ping only, and somebody who pings without reading gets no more than that.
     pub(super) fn append_control(&mut self, frame: &[u8], buffers: &mut Buffers) {
         let pong = frame.first() == Some(&PONG);
         if pong && self.pong > 0 && self.len() + frame.len() > PONG_ROOM {
@@ -196,8 +196,8 @@ impl Piece {
     }
 }
 
-/// Empty buffers, kept for the next outbox that needs one: at most [`OUTBOX_POOL`] bytes in all, and
-/// between two calls of [`Buffers::trim`] only as many as were in use at once.
+/// Empty buffers, kept for the next outbox that needs one: at most [`OUTBOX_POOL`] bytes in all,
+/// and after [`Buffers::trim`] only as many as were in use at once since the time before.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     free: Vec<Vec<u8>>,
