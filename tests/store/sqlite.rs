@@ -241,6 +241,30 @@ fn a_damaged_log_is_an_error_and_never_a_gap() {
     }
 }
 
+#[test]
+fn a_head_that_fell_back_is_noticed_before_it_is_written_over() {
+    for (damage, says) in [
+        (
+            "UPDATE conversation SET head = 2",
+            "1 to 2 and holds 1 to 3",
+        ),
+        (
+            "UPDATE conversation SET head = 4",
+            "1 to 4 and holds 1 to 3",
+        ),
+        ("DELETE FROM entry WHERE seq = 1", "1 to 3 and holds 2 to 3"),
+        ("DELETE FROM entry", "1 to 3 and holds 1 to 0"),
+    ] {
+        let ground = InFile::new();
+        ground.start(0).fill(3);
+        ground.database().execute_batch(damage).unwrap();
+        let expected = format!(
+            "/data/kith.db: reading the lobby failed: it says {says}; look after the disk, or restore a backup"
+        );
+        assert_eq!(refusal(&ground), expected);
+    }
+}
+
 /// Everything that the log holds, or that it cannot be read. Who said it is left out: a name is not
 /// protected against a failing disk, what was said is.
 fn content(ground: &InFile) -> Option<Vec<(u64, u32, String)>> {

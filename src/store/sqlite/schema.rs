@@ -16,7 +16,7 @@ use super::{FILE, READ_WRITE, blame};
 use crate::chat::durable::Snapshot;
 use crate::chat::event::Standing;
 use crate::ids::{AppId, ConvId, Entropy, Epoch, Seq, Tag};
-use crate::limits::{LOCK_WAIT, READER_CACHE_KIB, WRITER_CACHE_KIB};
+use crate::limits::{CHECKPOINT_BUSY, LOCK_WAIT, READER_CACHE_KIB, WRITER_CACHE_KIB};
 use crate::store::{OpenError, Place};
 
 mod embedded {
@@ -73,8 +73,13 @@ fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     // The writer does it itself between two commits, when the answers are out and an error can
     // still be told.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A reader that was slow for a moment lets the log grow; afterwards it shrinks to this again.
+    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_BUSY * PAGE_SIZE)
 }
+
+/// SQLite's, for a new database.
+const PAGE_SIZE: i64 = 4096;
 
 fn connect(place: &Place, cache_kib: i64) -> rusqlite::Result<Connection> {
     let connection = match place {
