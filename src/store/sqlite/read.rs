@@ -88,8 +88,8 @@ fn extent(connection: &Connection, conv: ConvId) -> Result<Extent, JobError> {
 }
 
 /// The aligned page of `next`, or where that is more than [`PAGE_BYTES`] the part of it that holds
-/// `next`. The parts are cut from the page's beginning, never from `next`, so that listeners who are
-/// behind by different amounts ask for the same few runs.
+/// `next`. The parts are cut from the page's beginning, never from `next`, so that listeners who
+/// are behind by different amounts ask for the same few runs.
 fn page(connection: &Connection, conv: ConvId, next: Seq) -> Result<Page, JobError> {
     let Extent { floor, head } = extent(connection, conv)?;
     let next = next.min(Seq::MAX).0.max(1);

@@ -3,8 +3,8 @@
 //!
 //! Floor 2. The tables themselves are in `migrations/`, one file per version. Two numbers in the
 //! file's header say what it is before any table is looked at: `application_id` that it is ours,
-//! `user_version` which schema it has. A database of the present schema is opened without asking the
-//! migration library at all.
+//! `user_version` which schema it has. A database of the present schema is opened without asking
+//! the migration library at all.
 
 use std::cmp::Ordering;
 use std::path::Path;
