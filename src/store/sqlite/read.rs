@@ -290,14 +290,21 @@ fn entry(conv: ConvId, row: &Row) -> rusqlite::Result<Entry> {
 
 /// What stands in the row's `sum`.
 pub(super) fn sum(entry: &Entry, kind: i64, sender: i64, body: &str) -> u32 {
+    let numbers = [
+        entry.conv.0,
+        entry.seq.0.cast_signed(),
+        entry.n.cast_signed(),
+        entry.tag.0.into(),
+        kind,
+        sender,
+        entry.at.0,
+    ];
+    let mut head = [0; 8 * 7];
+    for (slot, number) in head.chunks_exact_mut(8).zip(numbers) {
+        slot.copy_from_slice(&number.to_le_bytes());
+    }
     let mut sum = crc32fast::Hasher::new();
-    sum.update(&entry.conv.0.to_le_bytes());
-    sum.update(&entry.seq.0.to_le_bytes());
-    sum.update(&entry.n.to_le_bytes());
-    sum.update(&entry.tag.0.to_le_bytes());
-    sum.update(&kind.to_le_bytes());
-    sum.update(&sender.to_le_bytes());
-    sum.update(&entry.at.0.to_le_bytes());
+    sum.update(&head);
     sum.update(body.as_bytes());
     sum.finalize()
 }
