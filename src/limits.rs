@@ -120,7 +120,7 @@ pub const LIVE_KEYS: usize = 4096;
 /// How long a transaction waits for another process that has locked the database.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Pages of 4 KiB in the write-ahead log after which it is copied into the database even if
-/// commands wait: 16 MiB, which a start after kill -9 reads in some 20 ms.
+/// commands wait: 16 MiB, with which a start after kill -9 takes some 15 ms.
 pub const CHECKPOINT_BUSY: i64 = 4096;
 /// The same while nobody waits: 4 MiB. Not after every lone message, it costs two more flushes.
 pub const CHECKPOINT_IDLE: i64 = 1024;

@@ -10,7 +10,7 @@
 //! | what failed | what it means | the answer |
 //! |---|---|---|
 //! | `begin`, or the commit had no effect | disk full, locked | not done, for all; go on |
-//! | one command | a bug, a damaged page | rolled back and replayed one by one: not done, for the guilty |
+//! | one command | a bug, a damaged page | replayed one by one: not done, for the guilty one |
 //! | the flush | nobody can tell what is on disk | unknown, for all; the process ends |
 //!
 //! After a failed flush the kernel may have dropped the dirty pages and report success next time,
