@@ -273,7 +273,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// The WebSocket of this peer has ended, though its socket may linger: the hub is told once.
     pub(super) fn gone(&mut self, id: ConnId, now: Now) {
         let Some(peer) = self.peer(id) else { return };
-        // The hub will not resume who is gone, and the peer's answer to our close frame is to be read.
+        // The hub resumes nobody who is gone, and the peer still has a close frame to answer.
         peer.flags.paused = false;
         if std::mem::take(&mut peer.flags.upgraded) {
             self.input(Input::Closed { conn: id }, now);
