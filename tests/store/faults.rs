@@ -144,6 +144,23 @@ fn the_guilty_command_fails_alone() {
 }
 
 #[test]
+fn what_an_earlier_commit_did_is_not_denied_when_a_later_one_fails() {
+    for (fault, says) in [
+        (Fault::Fails, "store_failed"),
+        (Fault::UnknownLost, "store_unknown"),
+    ] {
+        let mut server = InMemory::new().start(0);
+        server.check(&[&[("alice #1: a", "1 (1)")]]);
+        let lines = ["alice #1: a", "bob #2: b", "bob #2: b", "alice #1: b"];
+        let batch = batch(&server, lines);
+        // Begin, four commands, sweep: the commit is step 6.
+        let mut writer = Writer::new(Faulty::new(server.writer.into_engine(), [(6, fault)]));
+        let flush = writer.flush(&batch, UnixMillis(0));
+        assert_eq!(answers(&flush), ["again 1", says, says, "key_reused"]);
+    }
+}
+
+#[test]
 fn a_database_that_cannot_begin_is_not_asked_once_per_command() {
     // Begin, a command that fails, rollback, and then no begin any more.
     let (batch, mut writer) = planned(BATCH, [(1, Fault::Fails), (3, Fault::Fails)]);
