@@ -224,6 +224,8 @@ const _: () = {
     assert!(OUTBOX_LOW < OUTBOX_SOFT && OUTBOX_SOFT < OUTBOX_HARD);
     assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
+    assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
+    assert!(PONG_ROOM < OUTBOX_LOW);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
     // byte as \u0000.
     assert!(OUTBOX_LOW + 6 * PAGE_BYTES + PAGE_ENTRIES as usize * 512 < OUTBOX_HARD);

@@ -41,6 +41,8 @@ mod shared;
 pub mod upgrade;
 mod websocket;
 
+use std::fmt;
+
 pub use tungstenite::Utf8Bytes;
 
 pub use self::event::{Closed, Due, Event, Push, Verdict};
@@ -64,7 +66,6 @@ use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, SIGN_IN_WAIT};
 ///
 /// `handle_*` takes what happened, [`Conn::poll_event`] gives what came of it, verbs (`respond`,
 /// `push`, `close`) are commands, the rest are getters. Idle after the upgrade it owns no heap.
-#[derive(Debug)]
 pub struct Conn {
     outbox: Outbox,
     stage: Stage,
@@ -74,7 +75,6 @@ pub struct Conn {
     input: Input,
 }
 
-#[derive(Debug)]
 enum Stage {
     Http(Box<Http>),
     WebSocket(WebSocket),
@@ -101,7 +101,7 @@ enum Input {
     Ended,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Held {
     bytes: Vec<u8>,
     from: usize,
@@ -329,6 +329,23 @@ impl Conn {
             Stage::Ending { .. } => self.deadlines.stage(),
             Stage::Gone => None,
         }
+    }
+}
+
+/// Without any byte that came or goes: there are names, words and tokens among them.
+impl fmt::Debug for Conn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Http(_) => "http",
+            Stage::WebSocket(_) => "websocket",
+            Stage::Ending { .. } => "ending",
+            Stage::Gone => "gone",
+        };
+        out.debug_struct("Conn")
+            .field("stage", &stage)
+            .field("outbox", &self.outbox)
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use crate::conn::frame::{Frame, PONG};
 use crate::limits::{OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, PONG_ROOM, WRITE_PIECES};
 
 /// The queue. See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Outbox {
     tail: Vec<u8>,
     #[expect(
@@ -37,7 +38,6 @@ pub struct Outbox {
     pong: u8,
 }
 
-#[derive(Debug)]
 enum Piece {
     Copied(Vec<u8>),
     Shared(Bytes),
@@ -184,6 +184,15 @@ impl Outbox {
                 .get_or_insert_default()
                 .push_back(Piece::Copied(tail));
         }
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Outbox")
+            .field("len", &self.len())
+            .field("enqueued", &self.enqueued)
+            .finish_non_exhaustive()
     }
 }
 
