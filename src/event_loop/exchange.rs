@@ -89,6 +89,7 @@ pub struct Exchange<S, B> {
     pub(super) log_dropped: Arc<AtomicU64>,
     connections: usize,
     serial: u32,
+    trimmed: Moment,
     /// The numbers that the exchange counts; `/metrics` shows them.
     pub metrics: Metrics,
 }
@@ -133,6 +134,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             log_dropped: setup.log_dropped,
             connections: setup.connections,
             serial: 0,
+            trimmed: now.mono,
             metrics: Metrics::default(),
         }
     }
@@ -239,6 +241,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             self.deadline(id, now);
         }
         self.lists.due = due;
+        if now.mono.since(self.trimmed) >= SLOT {
+            self.trimmed = now.mono;
+            self.shared.trim();
+        }
         if self.hub.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.hub.handle_timeout(now);
             self.drain(now);
