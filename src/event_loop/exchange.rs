@@ -337,7 +337,8 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             if peer.flags.upgraded {
                 self.input(Input::Closed { conn: id }, now);
             }
-            self.peers.remove(id.index as usize);
+            let mut peer = self.peers.remove(id.index as usize);
+            peer.conn.discard(&mut self.shared);
         }
         self.metrics.connections_open = self.peers.len() as u64;
         self.metrics.sessions = self.hub.signed_in() as u64;
