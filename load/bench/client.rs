@@ -1,5 +1,8 @@
 //! What clients send and get, as bytes, for benches.
 
+// Each bench uses a part of this.
+#![allow(dead_code)]
+
 use kith::wire::Format;
 use kith::wire::pb::{ClientFrame, ServerFrame, Talk, client_frame, entry, server_frame};
 use prost::Message as _;

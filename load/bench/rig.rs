@@ -4,6 +4,9 @@
 //! bytes too. A sink takes whatever it is offered, so that what is measured ends at the call that
 //! would be the system call. Lives on one thread and shares its state by `Cell`.
 
+// Each bench uses a part of this.
+#![allow(dead_code)]
+
 use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::rc::Rc;

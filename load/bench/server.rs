@@ -1,5 +1,8 @@
 //! The real server as a process of its own, and what the kernel says of it.
 
+// Each bench uses a part of this.
+#![allow(dead_code)]
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

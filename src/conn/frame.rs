@@ -104,10 +104,12 @@ impl Encoder {
         let range = append(scratch, kind, fill);
         if range.len() > SHARE_ABOVE {
             let whole = Bytes::from(std::mem::take(scratch));
-            ForMany::Frame(Frame::Shared(whole.slice(range)))
-        } else {
-            let segments = &mut shared.buffers.segments;
-            ForMany::Run(segments.append(writer, &scratch[range]))
+            return ForMany::Frame(Frame::Shared(whole.slice(range)));
+        }
+        let segments = &mut shared.buffers.segments;
+        match segments.append(writer, &scratch[range.clone()]) {
+            Some(run) => ForMany::Run(run),
+            None => ForMany::Frame(Frame::Copied(&scratch[range])),
         }
     }
 }

@@ -20,7 +20,9 @@ use bytes::Bytes;
 
 use crate::conn::frame::{Frame, PONG};
 use crate::conn::segments::{Run, Segments};
-use crate::limits::{OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, SHARE_ABOVE, WRITE_PIECES};
+use crate::limits::{
+    OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, PONG_ROOM, SHARE_ABOVE, WRITE_PIECES,
+};
 
 /// The queue. See the module.
 #[derive(Debug, Default)]
@@ -32,7 +34,8 @@ pub struct Outbox {
     )]
     pieces: Option<Box<VecDeque<Piece>>>,
     enqueued: u64,
-    taken: u64,
+    /// At most the hard limit and what few words end a connection.
+    waiting: u32,
     /// Comes last.
     run: Run,
     /// Always less than the length of what it counts in; 0 if that is `run`, which moves itself.
@@ -51,12 +54,12 @@ enum Piece {
 impl Outbox {
     /// Bytes that wait.
     pub const fn len(&self) -> usize {
-        (self.enqueued - self.taken) as usize
+        self.waiting as usize
     }
 
     /// Whether none do.
     pub const fn is_empty(&self) -> bool {
-        self.enqueued == self.taken
+        self.waiting == 0
     }
 
     /// Bytes ever queued. A pong that a later one replaced is not counted.
@@ -111,8 +114,7 @@ impl Outbox {
             buffers.segments.hold(run);
             self.run = run;
         }
-        self.enqueued += run.len() as u64;
-        self.pong = 0;
+        self.count(run.len());
     }
 
     /// Copies `bytes` behind everything else.
@@ -122,7 +124,13 @@ impl Outbox {
             self.seal_run(buffers);
         }
         self.copy(bytes, buffers);
-        self.enqueued += bytes.len() as u64;
+        self.count(bytes.len());
+    }
+
+    #[inline]
+    const fn count(&mut self, bytes: usize) {
+        self.enqueued += bytes as u64;
+        self.waiting += bytes as u32;
         self.pong = 0;
     }
 
@@ -141,21 +149,21 @@ impl Outbox {
         }
         self.seal_run(buffers);
         self.seal_tail();
-        self.enqueued += bytes.len() as u64;
-        self.pong = 0;
+        self.count(bytes.len());
         self.pieces
             .get_or_insert_default()
             .push_back(Piece::Shared(bytes));
     }
 
-    /// Appends one whole frame that tungstenite made. A pong replaces one that still waits at the
-    /// end: RFC 6455 section 5.5.3 asks for an answer to the latest ping only, and somebody who
-    /// pings without reading gets no more than that.
+    /// Appends one whole frame that tungstenite made. Once [`PONG_ROOM`] bytes wait, a pong replaces
+    /// the one that waits at the end: RFC 6455 section 5.5.3 asks for an answer to the latest ping
+    /// only, and somebody who pings without reading gets no more than that.
     pub(super) fn append_control(&mut self, frame: &[u8], buffers: &mut Buffers) {
         let pong = frame.first() == Some(&PONG);
-        if pong && self.pong > 0 {
+        if pong && self.pong > 0 && self.len() + frame.len() > PONG_ROOM {
             self.tail.truncate(self.tail.len() - usize::from(self.pong));
             self.enqueued -= u64::from(self.pong);
+            self.waiting -= u32::from(self.pong);
         }
         self.append(frame, buffers);
         if pong {
@@ -166,7 +174,7 @@ impl Outbox {
     /// Notes that the peer's kernel took the first `count` bytes.
     pub(super) fn advance(&mut self, count: usize, buffers: &mut Buffers) {
         debug_assert!(count <= self.len());
-        self.taken += count as u64;
+        self.waiting -= count as u32;
         if self.len() < usize::from(self.pong) {
             self.pong = 0;
         }
@@ -271,18 +279,29 @@ impl Piece {
     }
 }
 
-/// What outboxes share: segments, and empty buffers that are kept for the next one that needs one,
-/// at most [`OUTBOX_POOL`] bytes in all.
+/// What outboxes share: segments, and empty buffers that are kept for the next one that needs one, at
+/// most [`OUTBOX_POOL`] bytes in all, and between two calls of [`Buffers::trim`] only as many as were
+/// in use at once.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     pub(super) segments: Segments,
     free: Vec<Vec<u8>>,
     bytes: usize,
+    /// How many have not been taken since the last [`Buffers::trim`].
+    spare: usize,
 }
 
 impl Buffers {
+    /// Frees what was not needed since the last time.
+    pub(super) fn trim(&mut self) {
+        let unused = self.free.drain(..self.spare);
+        self.bytes -= unused.map(|buffer| buffer.capacity()).sum::<usize>();
+        self.spare = self.free.len();
+    }
+
     fn take(&mut self) -> Vec<u8> {
         let buffer = self.free.pop();
+        self.spare = self.spare.min(self.free.len());
         self.bytes -= buffer.as_ref().map_or(0, Vec::capacity);
         buffer.unwrap_or_else(|| Vec::with_capacity(OUTBOX_FIRST))
     }
@@ -329,6 +348,26 @@ mod tests {
             buffers.give(Vec::with_capacity(OUTBOX_CHUNK));
         }
         assert_eq!(buffers.bytes, OUTBOX_POOL);
+    }
+
+    #[test]
+    fn what_was_not_used_for_a_while_is_freed() {
+        let mut buffers = Buffers::default();
+        let mut many: Vec<Outbox> = (0..10).map(|_| Outbox::default()).collect();
+        let mut use_some = |count: usize, buffers: &mut Buffers| {
+            many[..count]
+                .iter_mut()
+                .for_each(|out| out.append(b"x", buffers));
+            many[..count].iter_mut().for_each(|out| out.clear(buffers));
+        };
+        for (in_use, kept) in [(10, 10), (10, 10), (3, 3), (5, 5), (0, 0), (2, 2)] {
+            use_some(in_use, &mut buffers);
+            buffers.trim();
+            assert_eq!(
+                (buffers.free.len(), buffers.bytes),
+                (kept, kept * OUTBOX_FIRST)
+            );
+        }
     }
 
     #[test]
@@ -408,7 +447,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 200,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         /// Two outboxes on one pool, so that segments are held in turn.
         #[test]
@@ -426,7 +469,7 @@ mod tests {
                         expected[which].extend(vec![byte; len]);
                     }
                     Doing::Many(len, both) => {
-                        let run = buffers.segments.append(&mut writer, &vec![byte; len]);
+                        let run = buffers.segments.append(&mut writer, &vec![byte; len]).unwrap();
                         for it in 0..2 {
                             if both || it == which {
                                 outs[it].follow(run, &mut buffers);

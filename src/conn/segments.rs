@@ -7,14 +7,14 @@
 //! cache. A segment is written anew once nobody needs it. The holders are counted by hand, because
 //! a segment must be appendable while others refer to it, which no reference-counted slice allows.
 
-use crate::limits::{OUTBOX_CHUNK, SEGMENTS_KEPT};
+use crate::limits::{OUTBOX_CHUNK, SEGMENTS, SEGMENTS_KEPT};
 
 /// The segments of a loop.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     slots: Vec<Segment>,
     /// Slots that nobody holds and nobody writes to.
-    free: Vec<u32>,
+    free: Vec<u16>,
 }
 
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct Segment {
 /// A stretch of a segment. Whoever keeps one that is not empty holds the segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Run {
-    segment: u32,
+    segment: u16,
     pub(super) from: u16,
     pub(super) to: u16,
 }
@@ -53,46 +53,52 @@ impl Run {
 /// Who appends to a segment, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    segment: Option<u32>,
+    segment: Option<u16>,
 }
 
 impl Segments {
-    /// Stores a frame of at most [`OUTBOX_CHUNK`] bytes; nobody holds it yet.
-    pub(super) fn append(&mut self, writer: &mut Writer, frame: &[u8]) -> Run {
+    /// Stores a frame of at most [`OUTBOX_CHUNK`] bytes; nobody holds it yet. `None` when all
+    /// [`SEGMENTS`] are held.
+    pub(super) fn append(&mut self, writer: &mut Writer, frame: &[u8]) -> Option<Run> {
         debug_assert!(frame.len() <= OUTBOX_CHUNK);
-        let id = self.room(writer, frame.len());
+        let id = self.room(writer, frame.len())?;
         let bytes = &mut self.slots[id as usize].bytes;
         let from = bytes.len() as u16;
         bytes.extend_from_slice(frame);
-        Run {
+        Some(Run {
             segment: id,
             from,
             to: bytes.len() as u16,
-        }
+        })
     }
 
     /// The segment that the next `count` bytes go to.
-    fn room(&mut self, writer: &mut Writer, count: usize) -> u32 {
+    fn room(&mut self, writer: &mut Writer, count: usize) -> Option<u16> {
         if let Some(id) = writer.segment {
             let segment = &mut self.slots[id as usize];
             if segment.holders == 1 {
                 segment.bytes.clear();
             }
             if segment.bytes.len() + count <= OUTBOX_CHUNK {
-                return id;
+                return Some(id);
             }
             self.let_go(id);
+            writer.segment = None;
         }
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Segment::default());
-            (self.slots.len() - 1) as u32
-        });
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None if self.slots.len() == SEGMENTS => return None,
+            None => {
+                self.slots.push(Segment::default());
+                (self.slots.len() - 1) as u16
+            }
+        };
         let segment = &mut self.slots[id as usize];
         segment.holders = 1;
         // All of it at once: it is going to be filled.
         segment.bytes.reserve_exact(OUTBOX_CHUNK);
         writer.segment = Some(id);
-        id
+        Some(id)
     }
 
     /// What is in a run that somebody holds, or that was appended just now.
@@ -114,7 +120,7 @@ impl Segments {
         self.let_go(run.segment);
     }
 
-    fn let_go(&mut self, id: u32) {
+    fn let_go(&mut self, id: u16) {
         let segment = &mut self.slots[id as usize];
         debug_assert!(segment.holders > 0, "who releases a segment held it");
         segment.holders -= 1;
@@ -141,13 +147,13 @@ mod tests {
     #[test]
     fn a_segment_is_written_anew_when_only_its_writer_is_left() {
         let (mut segments, mut writer) = (Segments::default(), Writer::default());
-        let first = segments.append(&mut writer, b"hello");
+        let first = segments.append(&mut writer, b"hello").unwrap();
         segments.hold(first);
-        let second = segments.append(&mut writer, b"world");
+        let second = segments.append(&mut writer, b"world").unwrap();
         assert!(first.continues(second));
         assert_eq!(segments.bytes(first), b"hello");
         segments.release(first);
-        let third = segments.append(&mut writer, b"again");
+        let third = segments.append(&mut writer, b"again").unwrap();
         assert_eq!((third.from, third.to), (0, 5));
         assert_eq!(segments.bytes(third), b"again");
     }
@@ -158,7 +164,7 @@ mod tests {
         let frame = [7; OUTBOX_CHUNK / 2];
         let runs: Vec<Run> = (0..6)
             .map(|_| {
-                let run = segments.append(&mut writer, &frame);
+                let run = segments.append(&mut writer, &frame).unwrap();
                 segments.hold(run);
                 run
             })
@@ -171,27 +177,28 @@ mod tests {
         }
         assert_eq!((segments.held(), segments.free.len()), (1, 2));
         for _ in 0..2 * SEGMENTS_KEPT {
-            segments.append(&mut writer, &frame);
+            segments.append(&mut writer, &frame).unwrap();
         }
         assert_eq!(segments.slots.len(), 3);
     }
 
     #[test]
-    fn what_is_kept_empty_is_bounded() {
+    fn what_is_held_and_what_is_kept_empty_is_bounded() {
         let (mut segments, mut writer) = (Segments::default(), Writer::default());
-        let frame = [7; OUTBOX_CHUNK];
-        let runs: Vec<Run> = (0..2 * SEGMENTS_KEPT)
-            .map(|_| {
-                let run = segments.append(&mut writer, &frame);
-                segments.hold(run);
-                run
-            })
-            .collect();
+        let frame = [7; OUTBOX_CHUNK / 2 + 1];
+        let mut runs = Vec::new();
+        while let Some(run) = segments.append(&mut writer, &frame) {
+            segments.hold(run);
+            runs.push(run);
+        }
+        assert_eq!(runs.len(), SEGMENTS);
         runs.into_iter().for_each(|run| segments.release(run));
+        assert_eq!(segments.held(), 0);
         let kept = segments
             .slots
             .iter()
             .filter(|slot| slot.bytes.capacity() > 0);
-        assert!(kept.count() <= SEGMENTS_KEPT + 1);
+        assert_eq!(kept.count(), SEGMENTS_KEPT);
+        assert!(segments.append(&mut writer, &frame).is_some());
     }
 }

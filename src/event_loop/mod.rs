@@ -1,7 +1,7 @@
 //! The event loop: one thread for all sockets.
 //!
 //! Floor 3. [`EventLoop`] is the shell around the [`Exchange`]: it owns the poller, the listener and
-//! the clock, and turns the crank. One [`EventLoop::tick`] is a fixed list of phases, each one call,
+//! the clock, and turns the crank. One `EventLoop::tick` is a fixed list of phases, each one call,
 //! so that the server runs at its own pace and not at that of its peers: whatever the kernel reported
 //! is first noted, then dealt with in order and within budgets, and written at the end, once for each
 //! connection that has something to be written. When it falls behind, ticks grow longer, more is
@@ -211,7 +211,7 @@ impl<I: Stop> EventLoop<I> {
                 }
                 Some(Answer::Found { ticket, result }) => self.exchange.found(ticket, result, now),
                 Some(Answer::Fatal { reason }) => {
-                    // The answers before this one say "unknown"; they are all that is still written.
+                    // The answers before this one say "unknown"; nothing else is written any more.
                     self.exchange.flush(now);
                     return Err(End::StoreFailed(reason));
                 }

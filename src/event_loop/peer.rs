@@ -174,7 +174,8 @@ impl<S: Socket> Peer<S> {
             match taken {
                 Ok(0) => return Wrote::Broken,
                 Ok(count) => {
-                    // A partial write means a full send buffer: the next edge says when there is room.
+                    // A partial write means a full send buffer; the next edge says that there is
+                    // room again.
                     self.flags.writable = count == offered;
                     self.conn.wrote(count, shared, now);
                     units += 1 + count / FLUSH_UNIT;

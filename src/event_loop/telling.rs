@@ -210,8 +210,8 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         } = self;
         let Some(peer) = live(peers, to) else { return };
         let Some(frames) = pages.frames(conv, range, peer.format, hub) else {
-            // Other pages crowded it out of the cache since it was found. The hub counts it as sent,
-            // so this connection cannot go on; it comes back with its cursor.
+            // Other pages crowded it out of the cache since it was found. The hub counts it as
+            // sent, so this connection cannot go on; it comes back with its cursor.
             return self.close(to, CloseCode::Overloaded, now);
         };
         metrics.deliveries += range.1.0 - range.0.0 + 1;

@@ -32,7 +32,9 @@ let say;
 let room = null;
 /** @type {ReturnType<typeof signIn> | null} */
 let door = null;
+/** When it was last told that we type, and the timer of the next time. */
 let typed = 0;
+let typing = 0;
 let asked = 0;
 let drawing = false;
 let unsaved = false;
@@ -120,7 +122,6 @@ const act = {
     dispatch({ type: 'said', at: Date.now(), ...message });
     wire.say(message);
     room?.toEnd();
-    typed = 0;
     return true;
   },
   again(key) {
@@ -143,7 +144,15 @@ const act = {
     dispatch({ type: 'dropped', key });
   },
   typing() {
-    if (Date.now() - typed < TYPING_EVERY) return;
+    const wait = typed + TYPING_EVERY - Date.now();
+    if (wait > 0) {
+      // What was typed since the last notice is told when the next one is due, if it is still there.
+      typing ||= setTimeout(() => {
+        typing = 0;
+        if (draft.trim() !== '') act.typing();
+      }, wait);
+      return;
+    }
     typed = Date.now();
     wire.tell({ typing: { conversation: LOBBY } });
   },

@@ -82,3 +82,31 @@ export function rows(it, me) {
   }
   return list;
 }
+
+/** Entries of one block: as the pages of the log, so that an older page seldom touches a block that
+ * is there. */
+const BLOCK = 64;
+
+/**
+ * Rows in blocks, for a browser that skips what is far away: a hundred blocks are skipped at less
+ * cost than five thousand rows. A day or a line goes with the message below it.
+ *
+ * @param {Row[]} list @returns {{key: string, rows: Row[]}[]}
+ */
+export function blocks(list) {
+  /** @type {{key: string, rows: Row[]}[]} */
+  const found = [];
+  /** @type {Row[]} */
+  let above = [];
+  for (const row of list) {
+    const key = row.kind !== 'message' || row.seq === 0 ? found.at(-1)?.key : `block-${Math.floor(row.seq / BLOCK)}`;
+    above.push(row);
+    if (row.kind !== 'message') continue;
+    if (key === undefined || key !== found.at(-1)?.key) found.push({ key: key ?? 'block-0', rows: [] });
+    found[found.length - 1].rows.push(...above);
+    above = [];
+  }
+  if (found.length === 0) found.push({ key: 'block-0', rows: [] });
+  found[found.length - 1].rows.push(...above);
+  return found;
+}

@@ -234,7 +234,7 @@ function heard(state, it, entry) {
     it = noticed(state, it, entry);
     it = recognised(it, entry);
   }
-  if (entry.from in it.typing) {
+  if (Object.hasOwn(it.typing, entry.from)) {
     const { [entry.from]: _, ...typing } = it.typing;
     it = { ...it, typing };
   }

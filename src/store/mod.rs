@@ -10,11 +10,13 @@
 //! * `lanes`: the threads and their mailboxes.
 //! * `sqlite`: the built-in engine.
 //! * `secret`: keyed hashes, by which the same command is recognised under the same key.
+//! * `tags`: random bits for entries.
 
 pub mod engine;
 pub mod lanes;
 mod secret;
 pub mod sqlite;
+mod tags;
 pub mod writer;
 
 use std::fmt;

@@ -176,7 +176,10 @@ impl<E: Engine> Writer<E> {
             && let Err(error) = self.engine.sweep(now)
         {
             self.sweeping = Sweeping::Off;
-            return Err(Broken::Inside(error));
+            return Err(Broken::Inside(EngineError {
+                doing: "the retention, which pauses until the next start",
+                detail: error.to_string(),
+            }));
         }
         self.engine.commit().map_err(Broken::Commit)
     }

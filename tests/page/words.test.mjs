@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { decode, encode, newKey } from '../../src/page/frames.js';
 import { LANGUAGES, load, pick, speaker } from '../../src/page/i18n.js';
 import { hue, letter, problem, suggestions } from '../../src/page/names.js';
-import { GROUP, rows } from '../../src/page/rows.js';
+import { GROUP, blocks, rows } from '../../src/page/rows.js';
 import { current, initial } from '../../src/page/state.js';
 
 const page = new URL('../../src/page/', import.meta.url);
@@ -112,6 +112,18 @@ test('rows: days, groups within five minutes, the line, holes, and what waits', 
     [{ entries: [entry(1, 'me', noon)], pending: [pending('waiting'), pending('refused')] }, 'top day [me me:waiting me:refused]'],
     [{ entries: [entry(1, 'me', noon)], pending: [pending('waiting', 1)] }, 'top day [me]'],
   ]) assert.equal(shown(change), expected, JSON.stringify(change));
+});
+
+test('blocks: whatever stands above a message goes with it, what waits goes with the last', () => {
+  const message = (seq) => ({ kind: 'message', key: `e${seq}`, seq });
+  const mark = (key) => ({ kind: 'day', key });
+  for (const [list, expected] of [
+    [[], ['block-0:']],
+    [[mark('top')], ['block-0:top']],
+    [[message(0)], ['block-0:e0']],
+    [[mark('top'), message(62), message(63), mark('day'), message(64), message(0)], ['block-0:top e62 e63', 'block-1:day e64 e0']],
+    [[message(130), mark('hole')], ['block-2:e130 hole']],
+  ]) assert.deepEqual(blocks(list).map(({ key, rows: within }) => `${key}:${within.map((row) => row.key).join(' ')}`), expected);
 });
 
 test('every frame of the server that is written down is understood', () => {

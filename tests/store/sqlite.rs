@@ -5,13 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use kith::chat::durable::{Found, Read};
 use kith::clock::UnixMillis;
 use kith::ids::{Entropy, Seq};
 use kith::store::engine::{Engine, JobError, Pace, Reader};
+use kith::store::writer::Verdict;
 use kith::store::{Config, OpenError, Place, open};
 use rusqlite::Connection;
 
-use crate::ground::{Ground, InFile, span};
+use crate::ground::{Ground, InFile, span, text};
 
 /// Why the store does not open, as the operator reads it; without the folder's name, which differs
 /// each time.
@@ -200,18 +202,12 @@ fn the_log_ahead_stays_small_and_is_gone_after_an_orderly_stop() {
             let write = server.line(&format!("alice: {}", "x".repeat(60_000)));
             assert!(server.one(write).is_ok());
         }
-        assert_eq!(
-            server.writer.tend(Pace::Busy),
-            kith::store::writer::Verdict::GoOn
-        );
+        assert_eq!(server.writer.tend(Pace::Busy), Verdict::GoOn);
     }
     // 37 MiB were written. 16 MiB are the threshold; what one round adds comes on top.
     let size = fs::metadata(&log).unwrap().len();
     assert!(size < 20 * 1024 * 1024, "{size}");
-    assert_eq!(
-        server.writer.tend(Pace::Last),
-        kith::store::writer::Verdict::GoOn
-    );
+    assert_eq!(server.writer.tend(Pace::Last), Verdict::GoOn);
     assert_eq!(fs::metadata(&log).unwrap().len(), 0);
     drop(server);
     assert!(!log.exists());
@@ -233,7 +229,7 @@ fn a_damaged_log_is_an_error_and_never_a_gap() {
         let mut server = ground.start(0);
         server.fill(3);
         ground.database().execute_batch(damage).unwrap();
-        let read = kith::chat::durable::Read::Page {
+        let read = Read::Page {
             conv: server.conv,
             next: Seq(1),
         };
@@ -243,6 +239,63 @@ fn a_damaged_log_is_an_error_and_never_a_gap() {
             "{damage}: {result:?}"
         );
     }
+}
+
+/// Everything that the log holds, or that it cannot be read. Who said it is left out: a name is not
+/// protected against a failing disk, what was said is.
+fn content(ground: &InFile) -> Option<Vec<(u64, u32, String)>> {
+    let opened = open(&ground.config(0), Entropy::Seeded(1)).ok()?;
+    let lobby = opened.snapshot.lobby;
+    let mut reader = opened.readers.open().ok()?;
+    let mut content = Vec::new();
+    for next in (1..=lobby.head.0).step_by(64) {
+        let read = Read::Page {
+            conv: lobby.conv,
+            next: Seq(next),
+        };
+        let Ok(Found::Page(page)) = reader.read(&read) else {
+            return None;
+        };
+        content.extend(
+            page.entries
+                .iter()
+                .map(|e| (e.seq.0, e.tag.0, text(e).to_owned())),
+        );
+    }
+    Some(content)
+}
+
+#[test]
+fn a_flipped_bit_is_never_served_as_what_somebody_said() {
+    let ground = InFile::new();
+    let mut server = ground.start(0);
+    server.fill(300);
+    assert_eq!(server.writer.tend(Pace::Last), Verdict::GoOn);
+    drop(server);
+    let original = content(&ground).unwrap();
+    assert_eq!(original.len(), 300);
+    let path = ground.0.path().join("data/kith.db");
+    let sound = fs::read(&path).unwrap();
+    let mut entropy = Entropy::Seeded(40);
+    let (mut noticed, mut harmless) = (0, 0);
+    for _ in 0..400 {
+        let mut damaged = sound.clone();
+        let at = entropy.u64() as usize % damaged.len();
+        damaged[at] ^= 1 << (entropy.u32() % 8);
+        fs::write(&path, damaged).unwrap();
+        match content(&ground) {
+            None => noticed += 1,
+            Some(content) => {
+                assert_eq!(content, original, "a bit of byte {at}");
+                harmless += 1;
+            }
+        }
+    }
+    // Much of a small database is unused space, and some of it nobody reads any more.
+    assert!(
+        noticed > 50 && harmless > 50,
+        "{noticed} noticed, {harmless} harmless"
+    );
 }
 
 #[test]

@@ -139,7 +139,7 @@ pub enum Output {
         /// What.
         event: Event,
     },
-    /// Tell everybody in [`Hub::live`] of this conversation.
+    /// Tell everybody in [`live`](super::Hub::live) of this conversation.
     FanOut {
         /// Whose listeners.
         conv: ConvId,

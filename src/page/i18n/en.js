@@ -26,7 +26,7 @@ export default {
   'me.guest': 'Guest',
   'me.language': 'Language',
   'me.theme': 'Colours',
-  'me.theme.auto': 'As the system',
+  'me.theme.auto': 'System',
   'me.theme.light': 'Light',
   'me.theme.dark': 'Dark',
   'me.notify': 'Notifications',

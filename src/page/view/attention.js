@@ -16,6 +16,7 @@ export async function notifications(on) {
 export function attention(open) {
   const icon = /** @type {HTMLLinkElement | null} */ (document.querySelector('link[rel=icon]'));
   let count = -1;
+  let marked = false;
   let told = 0;
 
   /** @param {import('../state.js').State} state @param {import('../i18n.js').Speaker} say */
@@ -52,7 +53,11 @@ export function attention(open) {
       const wanted = n > 0 ? say.t('title.unread', { n, title }) : title;
       if (document.title !== wanted) document.title = wanted;
       if (it.loaded) notify(state, say);
-      if ((count > 0) !== (n > 0) && icon) icon.href = n > 0 ? 'icon-unread.svg' : 'icon.svg';
+      // Without a connection the other picture could not be fetched, and there would be none.
+      if (icon && marked !== n > 0 && state.link.phase === 'live') {
+        marked = n > 0;
+        icon.href = marked ? 'icon-unread.svg' : 'icon.svg';
+      }
       if (count !== n && 'setAppBadge' in navigator) {
         // Only installed pages have a place for it; elsewhere the promise is refused.
         (n > 0 ? navigator.setAppBadge(n) : navigator.clearAppBadge()).catch(() => {});

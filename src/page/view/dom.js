@@ -73,22 +73,29 @@ export class Keyed {
     this.update = update;
     /** @type {Map<string, {element: Element, item: T}>} */
     this.shown = new Map();
+    this.changed = false;
   }
 
-  /** @param {T[]} items */
+  /** @param {T[]} items @returns {boolean} whether anything was different */
   render(items) {
+    this.changed = false;
     const wanted = new Set(items.map((item) => item.key));
     for (const [key, { element }] of this.shown) {
       if (wanted.has(key)) continue;
       element.remove();
+      this.changed = true;
       this.shown.delete(key);
     }
     let next = this.parent.firstElementChild;
     for (const item of items) {
       const element = this.place(item);
       if (element === next) next = next.nextElementSibling;
-      else this.parent.insertBefore(element, next);
+      else {
+        this.parent.insertBefore(element, next);
+        this.changed = true;
+      }
     }
+    return this.changed;
   }
 
   /** @param {T} item */
@@ -100,7 +107,10 @@ export class Keyed {
       this.shown.set(item.key, { element, item });
       return element;
     }
-    if (!same(shown.item, item)) this.update(shown.element, item);
+    if (!same(shown.item, item)) {
+      this.update(shown.element, item);
+      this.changed = true;
+    }
     shown.item = item;
     return shown.element;
   }

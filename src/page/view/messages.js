@@ -5,7 +5,7 @@
 // keeps the browser from laying out what is far away, and what is far away can still be found by it.
 
 import { canLoadOlder, current, unread } from '../state.js';
-import { rows } from '../rows.js';
+import { blocks, rows } from '../rows.js';
 import { avatar } from './avatar.js';
 import { Keyed, attribute, h, icon, setText } from './dom.js';
 import { linked } from './text.js';
@@ -31,8 +31,16 @@ export function messages(context) {
   const log = h('div', { class: 'log', role: 'log', 'aria-label': t('log.label'), tabindex: 0 }, loading, empty, column);
   const count = h('span', { class: 'badge', 'aria-hidden': 'true' });
   const jump = h('button', { type: 'button', class: 'jump', hidden: true, onclick: () => toEnd(true) }, count, icon('down'));
-  /** @type {Keyed<import('../rows.js').Row>} */
-  const keyed = new Keyed(column, (row) => create(row, context), (element, row) => update(element, row, context));
+  /** What is in each block. @type {WeakMap<Element, Keyed<import('../rows.js').Row>>} */
+  const contents = new WeakMap();
+  /** @type {Keyed<ReturnType<typeof blocks>[number]>} */
+  const keyed = new Keyed(column, () => {
+    const block = h('div', { class: 'block' });
+    contents.set(block, new Keyed(block, (row) => create(row, context), (element, row) => update(element, row, context)));
+    return block;
+  }, (block, { rows: list }) => {
+    if (contents.get(block)?.render(list)) attribute(block, 'data-fresh', true);
+  });
 
   let atEnd = true;
   /** @type {import('../state.js').Conversation | null} */
@@ -68,16 +76,34 @@ export function messages(context) {
   follow.observe(log);
   follow.observe(column);
 
-  /** Renders, and keeps the first row in sight where it is. @param {import('../rows.js').Row[]} list */
+  /** Renders, and keeps the first message in sight where it is (a day's name moves with its first
+   * message, so it is no anchor). @param {ReturnType<typeof blocks>} list */
   function hold(list) {
     const top = log.getBoundingClientRect().top;
-    const anchor = [...column.children].find((row) => row.getBoundingClientRect().bottom > top + 1 && row.id);
+    const below = (/** @type {Element} */ it) => it.getBoundingClientRect().bottom > top + 1;
+    const anchor = [...column.children].filter(below).flatMap((block) => [...block.querySelectorAll('.message')]).find(below);
     const before = anchor?.getBoundingClientRect().top ?? 0;
     // The browser's own anchoring does nothing at the very top, and must not do it twice elsewhere.
     log.style.setProperty('overflow-anchor', 'none');
     keyed.render(list);
     if (anchor?.isConnected) log.scrollTop += anchor.getBoundingClientRect().top - before;
     requestAnimationFrame(() => log.style.removeProperty('overflow-anchor'));
+  }
+
+  /** A block that is new or different is laid out once, wherever it is, so that the browser remembers
+   * its true height when it skips it from then on (`contain-intrinsic-size: auto`): nothing moves
+   * when it comes near. */
+  function known() {
+    const fresh = [...column.children].filter((block) => block.hasAttribute('data-fresh'));
+    if (fresh.length === 0) return;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      const { top, bottom, height } = log.getBoundingClientRect();
+      for (const block of fresh) {
+        const box = block.getBoundingClientRect();
+        // What is in sight stays as it is until it is far away: no flicker, no shift.
+        if (box.bottom < top - height || box.top > bottom + height) block.removeAttribute('data-fresh');
+      }
+    }));
   }
 
   /** @param {import('../state.js').Conversation} it @param {import('../state.js').State} state */
@@ -89,12 +115,13 @@ export function messages(context) {
     attribute(log, 'aria-busy', (prepended || begins || it.behind > 0 || !it.loaded) && 'true');
     attribute(log, 'aria-live', prepended || begins || it.behind > 0 ? 'off' : 'polite');
     shown = it;
-    const list = rows(it, state);
+    const list = blocks(rows(it, state));
     if (atEnd) keyed.render(list);
     else hold(list);
     if (begins && it.line) startAtLine();
     else if (atEnd || (ownNew && !begins)) toEnd();
     lineShown = it.line;
+    known();
   }
 
   /** Reading goes on where it stopped. */
@@ -107,7 +134,6 @@ export function messages(context) {
 
   return {
     elements: [log, jump],
-    focus: () => log.focus(),
     toEnd,
     atEnd: () => atEnd,
     report,
@@ -119,7 +145,7 @@ export function messages(context) {
       if (changed) renderRows(it, state);
       shown = it;
       loading.hidden = it.loaded && it.asking !== 'older';
-      empty.hidden = !it.loaded || column.childElementCount > 0;
+      empty.hidden = !it.loaded || column.querySelector('.block > *') !== null;
       const n = unread(it, state.id);
       setText(count, n > 0 ? (n > 99 ? '99+' : String(n)) : '');
       attribute(jump, 'aria-label', n > 0 ? t('log.jumpNew', { n }) : t('log.jump'));

@@ -25,6 +25,7 @@ export function shell(context) {
   const nav = rooms(context);
   const line = status(context);
 
+  const title = h('h1', { tabindex: -1 }, t('rooms.lobby'));
   const sub = h('span', { class: 'sub' });
   const online = h('span', { class: 'people-count', 'aria-hidden': 'true' });
   const peopleButton = h('button', {
@@ -33,7 +34,7 @@ export function shell(context) {
   const header = h('header', { class: 'bar' },
     iconButton('back', t('pane.back'), () => act.go('rooms'), { class: 'icon-button back' }),
     h('span', { class: 'avatar room-avatar', 'aria-hidden': 'true' }, icon('logo')),
-    h('div', { class: 'bar-lines' }, h('h1', {}, t('rooms.lobby')), sub), peopleButton);
+    h('div', { class: 'bar-lines' }, title, sub), peopleButton);
   const talk = h('main', { class: 'talk' }, header, h('div', { class: 'log-box' }, ...line.elements, ...log.elements), ...write.elements);
   const element = h('div', { class: 'app' }, nav.element, talk, side.element);
 
@@ -69,7 +70,7 @@ export function shell(context) {
     if (pane === 'rooms') nav.focus();
     else if (pane === 'people') side.focus();
     else if (before === 'people') peopleButton.focus();
-    else log.focus();
+    else title.focus();
   }
 
   function togglePeople() {
@@ -96,7 +97,7 @@ export function shell(context) {
       else if (lying) togglePeople();
       else if (document.activeElement?.closest('.talk') && write.empty() && !log.atEnd()) log.toEnd();
       write.focus();
-    } else if (typesText(event) && document.activeElement?.closest('.log')) {
+    } else if (typesText(event) && (document.activeElement?.closest('.log') || document.activeElement === title)) {
       // Whoever reads and begins to type wants to write.
       write.focus();
     }
@@ -105,7 +106,8 @@ export function shell(context) {
   arrange();
   return {
     element, show, togglePeople, keys,
-    focus: () => (narrow.matches ? log.focus() : write.focus()),
+    // On a narrow screen the keyboard on glass would cover what there is to read.
+    focus: () => (narrow.matches ? title.focus() : write.focus()),
     take: write.take,
     warn: write.warn,
     toEnd: () => log.toEnd(),
@@ -119,7 +121,7 @@ export function shell(context) {
     /** @param {import('../state.js').State} state @param {number} now */
     render(state, now) {
       const n = state.people.total;
-      setText(sub, n && current(state).loaded ? t('pane.online', { n }) : ' ');
+      setText(sub, n && current(state).loaded ? t('pane.online', { n }) : '\u00a0');
       setText(online, n ? String(n) : '');
       attribute(peopleButton, 'aria-label', n ? `${t('pane.people')}, ${t('pane.online', { n })}` : t('pane.people'));
       attribute(peopleButton, 'title', t('pane.people'));

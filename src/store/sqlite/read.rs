@@ -224,12 +224,6 @@ fn walk(
     range: RangeInclusive<u64>,
     mut visit: impl FnMut(Entry) -> Walk,
 ) -> Result<(), JobError> {
-    const UP: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.sender, e.sum, e.body,
-         p.public_id, p.name FROM entry e LEFT JOIN person p ON p.id = e.sender
-         WHERE e.conv = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq";
-    const DOWN: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.sender, e.sum, e.body,
-         p.public_id, p.name FROM entry e LEFT JOIN person p ON p.id = e.sender
-         WHERE e.conv = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq DESC";
     let sql = match direction {
         Direction::Up => UP,
         Direction::Down => DOWN,
@@ -262,6 +256,13 @@ fn walk(
         .map_err(failed("entries"))
         .map_err(JobError::Engine)
 }
+
+pub(super) const UP: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.sender, e.sum, e.body,
+     p.public_id, p.name FROM entry e LEFT JOIN person p ON p.id = e.sender
+     WHERE e.conv = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq";
+pub(super) const DOWN: &str = "SELECT e.seq, e.n, e.tag, e.at, e.kind, e.sender, e.sum, e.body,
+     p.public_id, p.name FROM entry e LEFT JOIN person p ON p.id = e.sender
+     WHERE e.conv = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq DESC";
 
 fn entry(conv: ConvId, row: &Row) -> rusqlite::Result<Entry> {
     let kind = row.get(4)?;

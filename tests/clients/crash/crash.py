@@ -190,9 +190,9 @@ class Client:
             # A refusal that is not for good is what sending again is for, and that comes with the
             # next connection.
             if not frame["error"].get("temporary"):
-                self.ledger.wrong.append(f"refused: {self.name}: {frame}")
+                self.ledger.fault(f"refused: {self.name}: {frame}")
         elif "hole" in frame or "reset" in frame:
-            self.ledger.wrong.append(f"hole: {self.name} was told {frame}")
+            self.ledger.fault(f"hole: {self.name} was told {frame}")
 
     def welcome(self, welcome: dict) -> None:
         lobby = next(c for c in welcome["conversations"] if c["conversation"] == "lobby")
@@ -200,7 +200,7 @@ class Client:
             self.position.reached = int(lobby.get("head", 0))
             self.position.tag = lobby.get("tag", 0)
         elif self.epoch != lobby["epoch"]:
-            self.ledger.wrong.append(f"lost: {self.name} found another epoch")
+            self.ledger.fault(f"lost: {self.name} found another epoch")
         self.epoch = lobby["epoch"]
         self.guest = {"guestId": welcome["guestId"], "resumeSecret": welcome["resumeSecret"]}
         self.welcomed.set()
@@ -258,7 +258,7 @@ async def run(args, folder: Path) -> tuple[Ledger, list[float], int, list[tuple[
         await asyncio.sleep(0.05)
     for client in clients:
         if client.open or client.position.reached != head:
-            ledger.wrong.append(
+            ledger.fault(
                 f"hole: {client.name} stands at {client.position.reached} of {head}, "
                 f"with {len(client.open)} talks unanswered"
             )
@@ -268,7 +268,7 @@ async def run(args, folder: Path) -> tuple[Ledger, list[float], int, list[tuple[
         task.cancel()
     server.process.terminate()
     if await asyncio.wait_for(server.process.wait(), 15) != 0:
-        ledger.wrong.append("the last stop was not in order")
+        ledger.fault("the last stop was not in order")
     print(f"{args.kills} kills when ready, {early} before, {caught} talks unanswered at a kill")
     return ledger, starts, caught, log
 

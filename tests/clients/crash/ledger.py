@@ -19,14 +19,18 @@ class Ledger:
     acknowledged: dict[str, int] = field(default_factory=dict)
     sent_again: int = 0
     duplicates: int = 0
-    wrong: list[str] = field(default_factory=list)
+    # What is wrong, each fault once, in the order in which it was found.
+    wrong: dict[str, None] = field(default_factory=dict)
+
+    def fault(self, what: str) -> None:
+        self.wrong[what] = None
 
     def seen(self, seq: int, text: str) -> None:
         """This text is at this place. It must be there for everybody, and nowhere else."""
         if self.text_at.setdefault(seq, text) != text:
-            self.wrong.append(f"changed: {seq} is {text!r} and was {self.text_at[seq]!r}")
+            self.fault(f"changed: {seq} is {text!r} and was {self.text_at[seq]!r}")
         if self.seq_of.setdefault(text, seq) != seq:
-            self.wrong.append(f"doubled: {text!r} is at {self.seq_of[text]} and at {seq}")
+            self.fault(f"doubled: {text!r} is at {self.seq_of[text]} and at {seq}")
 
     def told(self, seq: int, text: str, duplicate: bool) -> None:
         """The server acknowledged this talk."""
@@ -38,18 +42,18 @@ class Ledger:
         """Compares with the log as the server has it in the end."""
         for place, (seq, text) in enumerate(log, start=1):
             if seq != place:
-                self.wrong.append(f"hole: place {place} of the log is {seq}")
+                self.fault(f"hole: place {place} of the log is {seq}")
                 break
         for text, times in Counter(text for _, text in log).items():
             if times > 1:
-                self.wrong.append(f"doubled: {text!r} is in the log {times} times")
+                self.fault(f"doubled: {text!r} is in the log {times} times")
         stored = dict(log)
         for text, seq in self.acknowledged.items():
             if stored.get(seq) != text:
-                self.wrong.append(f"lost: {text!r} was acknowledged as {seq}, which is not it")
+                self.fault(f"lost: {text!r} was acknowledged as {seq}, which is not it")
         for seq, text in self.text_at.items():
             if stored.get(seq) != text:
-                self.wrong.append(f"lost: {text!r} was delivered as {seq}, which is not it")
+                self.fault(f"lost: {text!r} was delivered as {seq}, which is not it")
 
     def count(self, kind: str) -> int:
         return sum(line.startswith(kind) for line in self.wrong)
@@ -74,13 +78,13 @@ class Position:
     def entry(self, seq: int, tag: int, text: str) -> None:
         self.ledger.seen(seq, text)
         if seq <= self.last:
-            self.ledger.wrong.append(f"repeated: {self.name} got {seq} after {self.last}")
+            self.ledger.fault(f"repeated: {self.name} got {seq} after {self.last}")
         self.last = max(self.last, seq)
         self.ahead[seq] = tag
         self._advance()
         # Whatever lies between must have been told before.
         if seq > self.reached:
-            self.ledger.wrong.append(f"hole: {self.name} got {seq} with {self.reached} read")
+            self.ledger.fault(f"hole: {self.name} got {seq} with {self.reached} read")
 
     def talked(self, seq: int, tag: int) -> None:
         self.ahead[seq] = tag
