@@ -343,13 +343,12 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// is removed, so that no phase before it can meet an index that has changed hands.
     pub fn reap(&mut self, now: Now) {
         for id in std::mem::take(&mut self.lists.doomed) {
-            let Some(peer) = self.peers.get(id.index as usize) else {
-                continue;
-            };
-            if peer.flags.upgraded {
+            let index = id.index as usize;
+            let peer = self.peers.get(index);
+            if peer.is_some_and(|peer| peer.flags.upgraded) {
                 self.input(Input::Closed { conn: id }, now);
             }
-            self.peers.remove(id.index as usize);
+            self.peers.remove(index).conn.discard(&mut self.shared);
         }
         self.metrics.connections_open = self.peers.len() as u64;
         self.metrics.sessions = self.hub.signed_in() as u64;

@@ -228,7 +228,7 @@ impl Peer {
     fn write(&mut self, shared: &mut Shared, now: Now) {
         while !self.conn.outbox().is_empty() {
             let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-            let count = self.conn.outbox().slices(&mut pieces);
+            let count = self.conn.slices(shared, &mut pieces);
             match self.socket.write_vectored(&pieces[..count]) {
                 Ok(taken) => self.conn.wrote(taken, shared, now),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
