@@ -26,6 +26,7 @@ use crate::clock::{Moment, Now, Wheel};
 use crate::conn::frame::Encoder;
 use crate::conn::{Conn, Due, Shared, Verdict};
 use crate::event_loop::backend::Backend;
+use crate::event_loop::lists::{Lists, mark};
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
@@ -92,23 +93,6 @@ pub struct Exchange<S, B> {
     trimmed: Moment,
     /// The numbers that the exchange counts; `/metrics` shows them.
     pub metrics: Metrics,
-}
-
-/// Who waits for what. Every list holds a connection at most once, so each is bounded by their number.
-#[derive(Debug, Default)]
-pub(super) struct Lists {
-    /// To be read.
-    pub ready: Vec<ConnId>,
-    /// To be flushed first.
-    pub urgent: VecDeque<ConnId>,
-    /// To be flushed after those.
-    pub bulk: VecDeque<ConnId>,
-    /// Drained as the hub asked.
-    pub drained: Vec<ConnId>,
-    /// To be reaped.
-    pub doomed: Vec<ConnId>,
-    /// Brought up by the wheel.
-    pub due: Vec<ConnId>,
 }
 
 impl<S: Socket, B: Backend> Exchange<S, B> {
@@ -492,14 +476,4 @@ const SLOT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) fn live<S>(peers: &mut Slab<Peer<S>>, id: ConnId) -> Option<&mut Peer<S>> {
     let peer = peers.get_mut(id.index as usize)?;
     (peer.serial == id.serial && !peer.flags.doomed).then_some(peer)
-}
-
-/// See [`Exchange::mark`].
-pub(super) fn mark<S>(peer: &mut Peer<S>, id: ConnId, class: Dirty, lists: &mut Lists) {
-    match (peer.flags.dirty, class) {
-        (Dirty::No, Dirty::Bulk) => lists.bulk.push_back(id),
-        (Dirty::No | Dirty::Bulk, Dirty::Urgent) => lists.urgent.push_back(id),
-        _ => return,
-    }
-    peer.flags.dirty = class;
 }
