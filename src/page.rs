@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn each_type_is_the_one_that_a_browser_insists_on() {
         for (path, content_type) in [
-            ("/style.css", "text/css; charset=utf-8"),
+            ("/style/base.css", "text/css; charset=utf-8"),
             ("/app.js", "text/javascript; charset=utf-8"),
             ("/i18n/zh-Hans.js", "text/javascript; charset=utf-8"),
             ("/icon.svg", "image/svg+xml"),
