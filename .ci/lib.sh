@@ -8,7 +8,7 @@ export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 for name in $(compgen -e KITH_ || true); do unset "$name"; done
 
 WORK="$PWD/.ci/work"
-KITH="${CARGO_TARGET_DIR:-$PWD/target}/release/kith"
+KITH="${KITH:-${CARGO_TARGET_DIR:-$PWD/target}/release/kith}"
 mkdir -p "$WORK"
 
 # --- Sections ---------------------------------------------------------------------------------
@@ -32,8 +32,14 @@ section() {
       return
     fi
   fi
+  # In a process group of its own, so that nothing it started is left; therefore an interrupt has
+  # to be passed on.
   timeout --kill-after=20 "${LIMIT:-900}" \
-    bash -c 'set -euo pipefail; . .ci/lib.sh; "$@"' section "$@" </dev/null || status=$?
+    bash -c 'set -euo pipefail; . .ci/lib.sh; "$@"' section "$@" </dev/null &
+  local running=$!
+  trap 'kill -TERM "$running" || true; exit 130' INT TERM
+  wait "$running" || status=$?
+  trap - INT TERM
   took=$((SECONDS - started))
   if [ "$status" = 0 ]; then
     note passed "$title" "$took"
@@ -191,6 +197,7 @@ python_client() {
 readme_client() {
   local python
   python=$(venv python tests/clients/python/requirements.txt)
+  # shellcheck disable=SC2016 # Backticks, as Markdown has them.
   sed -n '/^```python$/,/^```$/p' README.md | sed '/^```/d' >"$WORK/readme.py"
   grep -q 'ws://127.0.0.1:9091/ws' "$WORK/readme.py"
   with_server readme_says
@@ -210,6 +217,33 @@ node_client() {
   with_server run_in tests/clients/node node check.mjs
 }
 
+# The page's types by the TypeScript compiler, its logic by node's own test runner.
+page_logic() {
+  local node
+  node=$(node_20)
+  export PATH="$node:$PATH"
+  npm ci --prefix tests/page --no-audit --no-fund
+  npm run --prefix tests/page types
+  npm run --prefix tests/page test
+}
+
+# The page in a Chromium; it starts, stops and kills a server of its own.
+page_journey() {
+  local node port data status=0
+  node=$(node_20)
+  export PATH="$node:$PATH"
+  need chromium chromium
+  need python3 python3
+  npm ci --prefix tests/clients/page --no-audit --no-fund
+  port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  data=$(mktemp -d "${TMPDIR:-/tmp}/kith-check.XXXXXX")
+  (cd tests/clients/page && node journey.mjs --chromium "$(command -v chromium)" \
+    --url "http://127.0.0.1:$port" \
+    -- "$KITH" --listen "127.0.0.1:$port" --data "$data/data") || status=$?
+  rm -rf "$data"
+  return "$status"
+}
+
 # run_in FOLDER COMMAND…: there, with the server's URL as its last word.
 run_in() {
   local folder=$1
@@ -223,4 +257,26 @@ crashes() {
   # First that it finds what it looks for.
   (cd tests/clients/crash && "$python" ledger_test.py)
   "$python" tests/clients/crash/crash.py --server "$KITH" --kills "$1"
+}
+
+# attacks ROUNDS: everything that a hostile or unlucky world does; so many stops under load.
+attacks() {
+  local python
+  python=$(venv live tests/clients/live/requirements.txt)
+  need slowhttptest slowhttptest
+  need faketime faketime
+  "$python" tests/clients/live/run.py --kith "$KITH" --rounds "$1"
+}
+
+# Autobahn, without an argument against the echo example, with ADDRESS against a server. The suite
+# wants a Python of long ago, which is brought if it is not there.
+conformance() {
+  [ -x "$(pyenv prefix 2.7.18 2>/dev/null)/bin/python2.7" ] || need debootstrap debootstrap
+  .ci/autobahn "$@"
+}
+
+conformance_of_server() {
+  start_server
+  conformance "$ADDRESS"
+  stop_server
 }

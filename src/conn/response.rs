@@ -112,7 +112,7 @@ impl Response {
             return;
         }
         if self.body.len() > SHARE_ABOVE {
-            out.share(self.body.clone());
+            out.share(self.body.clone(), buffers);
         } else {
             out.append(&self.body, buffers);
         }

@@ -55,6 +55,11 @@ impl Shared {
         }
     }
 
+    /// Frees buffers that were not needed since the last call. Call it about once a second.
+    pub fn trim(&mut self) {
+        self.buffers.trim();
+    }
+
     /// The rules.
     pub const fn config(&self) -> &ConnConfig {
         &self.config

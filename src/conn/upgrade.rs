@@ -78,10 +78,12 @@ impl OriginPolicy {
     }
 }
 
-/// Whether a request asks for a WebSocket. `Upgrade` alone is meant for the next hop only when
-/// `Connection` says so; without, it is an ordinary request (RFC 9110 section 7.8).
+/// Whether a request asks for a WebSocket. `Upgrade` counts only if `Connection` names it, and may
+/// always be ignored (RFC 9110 section 7.8); so it is with `HEAD`, whose answers have no body.
 pub(super) fn is_wanted(head: &Head) -> bool {
-    head.lists("connection", "upgrade") && head.lists("upgrade", "websocket")
+    head.method() != Method::HEAD
+        && head.lists("connection", "upgrade")
+        && head.lists("upgrade", "websocket")
 }
 
 /// Checks the handshake; returns it with the value of `Sec-WebSocket-Accept`.

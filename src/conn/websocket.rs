@@ -15,9 +15,8 @@ use tungstenite::{Message, Utf8Bytes};
 use crate::chat::closing::CloseCode;
 use crate::conn::boundary::Boundary;
 use crate::conn::outbox::{Buffers, Outbox};
-use crate::limits::{CONTEXT_BYTES, CONTEXTS_KEPT};
-
-use super::ConnConfig;
+use crate::conn::shared::ConnConfig;
+use crate::limits::{CONTEXT_BYTES, CONTEXT_GROWN, CONTEXTS_KEPT};
 
 /// The WebSocket stage of a connection.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ impl WebSocket {
             };
             let step = context.read(&mut pipe);
             let size = self.boundary.left().saturating_add(frame.len() as u64);
-            context.grown |= size > CONTEXT_BYTES as u64;
+            context.grown |= size > CONTEXT_GROWN as u64;
             if self.boundary.fragments() >= contexts.fragments {
                 return self.broken(CloseCode::TooBig);
             }
@@ -118,7 +117,7 @@ impl WebSocket {
     }
 }
 
-/// A context, and whether its buffer has outgrown [`CONTEXT_BYTES`]: buffers of tungstenite never
+/// A context, and whether its buffer has outgrown [`CONTEXT_GROWN`]: buffers of tungstenite never
 /// shrink, so that one large message would stay allocated for good.
 #[derive(Debug)]
 struct Context {
@@ -416,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_context_that_has_grown_is_not_kept() {
-        for (len, kept) in [(0, 1), (CONTEXT_BYTES - 8, 1), (CONTEXT_BYTES + 1, 0)] {
+        for (len, kept) in [(0, 1), (CONTEXT_GROWN - 8, 1), (CONTEXT_GROWN + 1, 0)] {
             for chunk in [1, 100_000] {
                 let bytes = masked(&Part {
                     opcode: OpCode::Data(Data::Binary),

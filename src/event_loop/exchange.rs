@@ -29,7 +29,7 @@ use crate::event_loop::backend::Backend;
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
-use crate::limits::{FLUSH_BUDGET, OUTBOX_LOW, READ_BUFFER};
+use crate::limits::{FLUSH_BUDGET, FLUSH_BULK, OUTBOX_LOW, READ_BUFFER};
 use crate::metrics::Metrics;
 use crate::wire::{Format, Greeting};
 
@@ -89,6 +89,7 @@ pub struct Exchange<S, B> {
     pub(super) log_dropped: Arc<AtomicU64>,
     connections: usize,
     serial: u32,
+    trimmed: Moment,
     /// The numbers that the exchange counts; `/metrics` shows them.
     pub metrics: Metrics,
 }
@@ -133,6 +134,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             log_dropped: setup.log_dropped,
             connections: setup.connections,
             serial: 0,
+            trimmed: now.mono,
             metrics: Metrics::default(),
         }
     }
@@ -239,6 +241,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             self.deadline(id, now);
         }
         self.lists.due = due;
+        if now.mono.since(self.trimmed) >= SLOT {
+            self.trimmed = now.mono;
+            self.shared.trim();
+        }
         if self.hub.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.hub.handle_timeout(now);
             self.drain(now);
@@ -273,17 +279,20 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// The WebSocket of this peer has ended, though its socket may linger: the hub is told once.
     pub(super) fn gone(&mut self, id: ConnId, now: Now) {
         let Some(peer) = self.peer(id) else { return };
+        // The hub resumes nobody who is gone, and the peer still has a close frame to answer.
+        peer.flags.paused = false;
         if std::mem::take(&mut peer.flags.upgraded) {
             self.input(Input::Closed { conn: id }, now);
         }
+        self.queue_read(id);
     }
 
-    /// Writes what is queued: answers and small fan-outs first, then shares of big ones, as much as
-    /// one tick may cost. What is left keeps its place.
+    /// Writes what is queued: answers and small fan-outs first, then shares of big ones, for which a
+    /// part of what one tick may cost is kept. What is left keeps its place.
     pub fn flush(&mut self, now: Now) {
         let mut budget = FLUSH_BUDGET;
         while budget > 0 {
-            let Some((id, class)) = self.next_dirty() else {
+            let Some((id, class)) = self.next_dirty(budget) else {
                 break;
             };
             let Self {
@@ -322,22 +331,24 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         }
     }
 
-    fn next_dirty(&mut self) -> Option<(ConnId, Dirty)> {
-        let urgent = self.lists.urgent.pop_front().map(|id| (id, Dirty::Urgent));
-        urgent.or_else(|| self.lists.bulk.pop_front().map(|id| (id, Dirty::Bulk)))
+    fn next_dirty(&mut self, budget: usize) -> Option<(ConnId, Dirty)> {
+        let Lists { urgent, bulk, .. } = &mut self.lists;
+        if budget <= FLUSH_BULK && !bulk.is_empty() || urgent.is_empty() {
+            return bulk.pop_front().map(|id| (id, Dirty::Bulk));
+        }
+        urgent.pop_front().map(|id| (id, Dirty::Urgent))
     }
 
     /// Takes the doomed out of the slab. The last phase of a tick, and the only place where anything
     /// is removed, so that no phase before it can meet an index that has changed hands.
     pub fn reap(&mut self, now: Now) {
         for id in std::mem::take(&mut self.lists.doomed) {
-            let Some(peer) = self.peers.get(id.index as usize) else {
-                continue;
-            };
-            if peer.flags.upgraded {
+            let index = id.index as usize;
+            let peer = self.peers.get(index);
+            if peer.is_some_and(|peer| peer.flags.upgraded) {
                 self.input(Input::Closed { conn: id }, now);
             }
-            self.peers.remove(id.index as usize);
+            self.peers.remove(index).conn.discard(&mut self.shared);
         }
         self.metrics.connections_open = self.peers.len() as u64;
         self.metrics.sessions = self.hub.signed_in() as u64;

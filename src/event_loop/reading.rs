@@ -1,7 +1,7 @@
 //! From sockets to the hub: what was read becomes requests, upgrades and commands.
 //!
-//! Floor 3, a part of the exchange. One buffer serves all sockets. A peer is read within a budget of
-//! messages; what it sent beyond that is held by its connection and comes first in the next tick, as
+//! Floor 3, a part of the exchange. One buffer serves all sockets. A peer is read within its share of
+//! the tick; what it sent beyond that is held by its connection and comes first in the next tick, as
 //! it does for a session that the hub has paused.
 
 use std::sync::atomic::Ordering;
@@ -19,7 +19,8 @@ use crate::clock::Now;
 use crate::conn::response::Response;
 use crate::conn::{Event, Upgrade};
 use crate::ids::{AppId, ConnId, PublicId};
-use crate::limits::READ_BUDGET;
+use crate::limits::{READ_BUDGET, READ_BUFFER, READ_LEAST_BYTES, READ_LEAST_MESSAGES};
+use crate::limits::{READ_TICK_BYTES, READ_TICK_MESSAGES};
 use crate::wire::{self, Claim, Format, Payload, Request};
 
 /// Why reading a peer ended, for now.
@@ -27,22 +28,45 @@ enum Fed {
     /// It sent no more.
     Dry,
     /// It has had its share of this tick.
-    Budget,
+    Enough,
     /// The hub wants no more of it, or it is gone.
     Stopped,
 }
 
+/// What one peer may take of a tick.
+///
+/// The tick is what everybody waits for who has something to say, so it is the tick that is bounded,
+/// and shared out. A fixed share for each made it 70 ms long when fifty clients sent pings as fast as
+/// they could, and a message, which takes three ticks to its listeners, late by 900 ms at worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    bytes: usize,
+    messages: usize,
+}
+
+impl Share {
+    fn of(peers: usize) -> Self {
+        let peers = peers.max(1);
+        Self {
+            bytes: (READ_TICK_BYTES / peers).clamp(READ_LEAST_BYTES, READ_BUFFER),
+            messages: (READ_TICK_MESSAGES / peers).clamp(READ_LEAST_MESSAGES, READ_BUDGET),
+        }
+    }
+}
+
 impl<S: Socket, B: Backend> Exchange<S, B> {
-    /// Reads everybody who may have sent something, each within its budget.
+    /// Reads everybody who may have sent something, each within its share.
     pub fn read(&mut self, now: Now) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        for id in std::mem::take(&mut self.lists.ready) {
-            self.read_one(id, &mut buffer, now);
+        let ready = std::mem::take(&mut self.lists.ready);
+        let share = Share::of(ready.len());
+        for id in ready {
+            self.read_one(id, &mut buffer[..share.bytes], share, now);
         }
         self.buffer = buffer;
     }
 
-    fn read_one(&mut self, id: ConnId, buffer: &mut [u8], now: Now) {
+    fn read_one(&mut self, id: ConnId, buffer: &mut [u8], share: Share, now: Now) {
         let Self { peers, shared, .. } = self;
         let Some(peer) = live(peers, id) else { return };
         peer.flags.in_ready = false;
@@ -52,7 +76,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         // What came earlier goes first, and only when that is done is there room for more.
         let mut fed = Fed::Dry;
         if peer.conn.wants_poll(shared) {
-            fed = self.feed(id, &[], now);
+            fed = self.feed(id, &[], share, now);
         }
         let Self { peers, shared, .. } = self;
         let Some(peer) = live(peers, id) else { return };
@@ -60,21 +84,21 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             match peer.read(buffer) {
                 Took::Bytes(count) => {
                     self.metrics.bytes_in += count as u64;
-                    fed = self.feed(id, &buffer[..count], now);
+                    fed = self.feed(id, &buffer[..count], share, now);
                 }
                 Took::Nothing => {}
                 Took::End => {
                     peer.conn.handle_eof();
-                    fed = self.feed(id, &[], now);
+                    fed = self.feed(id, &[], share, now);
                 }
                 Took::Broken => {
                     peer.conn.handle_failure(shared);
-                    fed = self.feed(id, &[], now);
+                    fed = self.feed(id, &[], share, now);
                 }
             }
         }
         let Some(peer) = self.peer(id) else { return };
-        let more = matches!(fed, Fed::Budget) || (peer.flags.readable && peer.conn.wants_input());
+        let more = matches!(fed, Fed::Enough) || (peer.flags.readable && peer.conn.wants_input());
         if more && !peer.flags.paused {
             self.queue_read(id);
         }
@@ -82,9 +106,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 
     /// Takes a peer's bytes apart, event by event.
-    fn feed(&mut self, id: ConnId, bytes: &[u8], now: Now) -> Fed {
+    fn feed(&mut self, id: ConnId, bytes: &[u8], share: Share, now: Now) -> Fed {
         let mut input = bytes;
-        for _ in 0..READ_BUDGET {
+        for _ in 0..share.messages {
             let Self { peers, shared, .. } = self;
             let Some(peer) = live(peers, id) else {
                 return Fed::Stopped;
@@ -105,7 +129,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             return Fed::Stopped;
         };
         peer.conn.hold(input);
-        Fed::Budget
+        Fed::Enough
     }
 
     fn event(&mut self, id: ConnId, event: Event, now: Now) {
@@ -249,4 +273,22 @@ fn network(address: Address) -> Address {
         network[8..].fill(0);
     }
     network
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_shared_out_but_everybody_gets_something() {
+        for (peers, bytes, messages) in [
+            (0, READ_BUFFER, READ_BUDGET),
+            (1, READ_BUFFER, READ_BUDGET),
+            (16, 32 * 1024, 128),
+            (50, 10_485, 40),
+            (20_000, READ_LEAST_BYTES, READ_LEAST_MESSAGES),
+        ] {
+            assert_eq!(Share::of(peers), Share { bytes, messages }, "{peers}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What the writer and the readers ask of a database.
 //!
 //! Floor 2. One set of rules serves every engine: the built-in SQLite now, a shared MariaDB later.
-//! `tests/store_contract.rs` is the other half of this file: what it demands, any engine must do.
+//! `tests/store/contract.rs` is the other half of this file: what it demands, any engine must do.
 //! Nothing here knows threads, mailboxes or SQL.
 
 use std::fmt;

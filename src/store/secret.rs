@@ -50,3 +50,40 @@ impl Secret {
         digest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::event::Person;
+    use crate::ids::{AppId, ConvId, Key, PublicId};
+
+    fn talk(app: u32, conv: i64, from: u8, text: &str, key: Option<Key>) -> Write {
+        Write::Talk {
+            app: AppId(app),
+            conv: ConvId(conv),
+            from: Person {
+                id: PublicId([from; 16]),
+                name: text.into(),
+            },
+            text: text.to_owned(),
+            key,
+        }
+    }
+
+    #[test]
+    fn the_same_command_has_the_same_digest_and_no_other_has() {
+        let digest = |write: &Write| Secret::new(&[1; 32]).digest(write);
+        let one = digest(&talk(1, 2, 3, "a", None));
+        assert_eq!(digest(&talk(1, 2, 3, "a", Some(Key([9; 16])))), one);
+        for other in [
+            talk(9, 2, 3, "a", None),
+            talk(1, 9, 3, "a", None),
+            talk(1, 2, 9, "a", None),
+            talk(1, 2, 3, "b", None),
+            talk(1, 2, 3, "", None),
+        ] {
+            assert_ne!(digest(&other), one, "{other:?}");
+        }
+        assert_ne!(Secret::new(&[2; 32]).digest(&talk(1, 2, 3, "a", None)), one);
+    }
+}

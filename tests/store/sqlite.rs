@@ -5,13 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use kith::chat::durable::{Found, Read};
 use kith::clock::UnixMillis;
 use kith::ids::{Entropy, Seq};
 use kith::store::engine::{Engine, JobError, Pace, Reader};
+use kith::store::writer::Verdict;
 use kith::store::{Config, OpenError, Place, open};
 use rusqlite::Connection;
 
-use crate::ground::{Ground, InFile, span};
+use crate::ground::{Ground, InFile, span, text};
 
 /// Why the store does not open, as the operator reads it; without the folder's name, which differs
 /// each time.
@@ -81,7 +83,8 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
         with_database(|path| fs::write(path, "This is a letter to my mother.".repeat(99)).unwrap());
     assert_eq!(
         refusal(&junk),
-        "/data/kith.db is not a database, or is damaged; restore it from a backup, or move it away to start empty"
+        "/data/kith.db is not a database, or is damaged; restore it from a backup, or move it \
+         away to start empty"
     );
     let foreign = with_database(|path| {
         let database = Connection::open(path).unwrap();
@@ -103,7 +106,8 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
     let before = fs::read(newer.0.path().join("data/kith.db")).unwrap();
     assert_eq!(
         refusal(&newer),
-        "/data/kith.db was written by a newer Kith (schema 1000, this one knows 1); start that version, or restore a backup from before"
+        "/data/kith.db was written by a newer Kith (schema 1000, this one knows 1); start \
+         that version, or restore a backup from before"
     );
     assert_eq!(
         fs::read(newer.0.path().join("data/kith.db")).unwrap(),
@@ -138,7 +142,8 @@ fn a_database_that_another_process_holds_is_waited_for_and_then_refused() {
         .unwrap();
     assert_eq!(
         refusal(&ground),
-        "/data/kith.db is locked by another process; end whatever has it open (a database shell, a backup) and start again"
+        "/data/kith.db is locked by another process; end whatever has it open (a database shell, a \
+         backup) and start again"
     );
     drop(other);
     ground.start(0);
@@ -164,7 +169,8 @@ fn a_first_start_that_was_interrupted_is_taken_up_again() {
         "PRAGMA user_version = 0",
         "PRAGMA user_version = 0; DELETE FROM meta; DELETE FROM conversation; DELETE FROM app",
         "PRAGMA user_version = 0; DROP TABLE meta; DROP TABLE app; DROP TABLE person;
-         DROP TABLE conversation; DROP TABLE entry; DROP TABLE once; DROP TABLE refinery_schema_history",
+         DROP TABLE conversation; DROP TABLE entry; DROP TABLE once;
+         DROP TABLE refinery_schema_history",
     ] {
         let ground = InFile::new();
         ground.start(0);
@@ -200,18 +206,12 @@ fn the_log_ahead_stays_small_and_is_gone_after_an_orderly_stop() {
             let write = server.line(&format!("alice: {}", "x".repeat(60_000)));
             assert!(server.one(write).is_ok());
         }
-        assert_eq!(
-            server.writer.tend(Pace::Busy),
-            kith::store::writer::Verdict::GoOn
-        );
+        assert_eq!(server.writer.tend(Pace::Busy), Verdict::GoOn);
     }
     // 37 MiB were written. 16 MiB are the threshold; what one round adds comes on top.
     let size = fs::metadata(&log).unwrap().len();
     assert!(size < 20 * 1024 * 1024, "{size}");
-    assert_eq!(
-        server.writer.tend(Pace::Last),
-        kith::store::writer::Verdict::GoOn
-    );
+    assert_eq!(server.writer.tend(Pace::Last), Verdict::GoOn);
     assert_eq!(fs::metadata(&log).unwrap().len(), 0);
     drop(server);
     assert!(!log.exists());
@@ -233,7 +233,7 @@ fn a_damaged_log_is_an_error_and_never_a_gap() {
         let mut server = ground.start(0);
         server.fill(3);
         ground.database().execute_batch(damage).unwrap();
-        let read = kith::chat::durable::Read::Page {
+        let read = Read::Page {
             conv: server.conv,
             next: Seq(1),
         };
@@ -243,6 +243,88 @@ fn a_damaged_log_is_an_error_and_never_a_gap() {
             "{damage}: {result:?}"
         );
     }
+}
+
+#[test]
+fn a_head_that_fell_back_is_noticed_before_it_is_written_over() {
+    for (damage, says) in [
+        (
+            "UPDATE conversation SET head = 2",
+            "1 to 2 and holds 1 to 3",
+        ),
+        (
+            "UPDATE conversation SET head = 4",
+            "1 to 4 and holds 1 to 3",
+        ),
+        ("DELETE FROM entry WHERE seq = 1", "1 to 3 and holds 2 to 3"),
+        ("DELETE FROM entry", "1 to 3 and holds 1 to 0"),
+    ] {
+        let ground = InFile::new();
+        ground.start(0).fill(3);
+        ground.database().execute_batch(damage).unwrap();
+        let expected = format!(
+            "/data/kith.db: reading the lobby failed: it says {says}; look after the disk, or \
+             restore a backup"
+        );
+        assert_eq!(refusal(&ground), expected);
+    }
+}
+
+/// Everything that the log holds, or that it cannot be read. Who said it is left out: a name is not
+/// protected against a failing disk, what was said is.
+fn content(ground: &InFile) -> Option<Vec<(u64, u32, String)>> {
+    let opened = open(&ground.config(0), Entropy::Seeded(1)).ok()?;
+    let lobby = opened.snapshot.lobby;
+    let mut reader = opened.readers.open().ok()?;
+    let mut content = Vec::new();
+    for next in (1..=lobby.head.0).step_by(64) {
+        let read = Read::Page {
+            conv: lobby.conv,
+            next: Seq(next),
+        };
+        let Ok(Found::Page(page)) = reader.read(&read) else {
+            return None;
+        };
+        content.extend(
+            page.entries
+                .iter()
+                .map(|e| (e.seq.0, e.tag.0, text(e).to_owned())),
+        );
+    }
+    Some(content)
+}
+
+#[test]
+fn a_flipped_bit_is_never_served_as_what_somebody_said() {
+    let ground = InFile::new();
+    let mut server = ground.start(0);
+    server.fill(300);
+    assert_eq!(server.writer.tend(Pace::Last), Verdict::GoOn);
+    drop(server);
+    let original = content(&ground).unwrap();
+    assert_eq!(original.len(), 300);
+    let path = ground.0.path().join("data/kith.db");
+    let sound = fs::read(&path).unwrap();
+    let mut entropy = Entropy::Seeded(40);
+    let (mut noticed, mut harmless) = (0, 0);
+    for _ in 0..400 {
+        let mut damaged = sound.clone();
+        let at = entropy.u64() as usize % damaged.len();
+        damaged[at] ^= 1 << (entropy.u32() % 8);
+        fs::write(&path, damaged).unwrap();
+        match content(&ground) {
+            None => noticed += 1,
+            Some(content) => {
+                assert_eq!(content, original, "a bit of byte {at}");
+                harmless += 1;
+            }
+        }
+    }
+    // Much of a small database is unused space, and some of it nobody reads any more.
+    assert!(
+        noticed > 50 && harmless > 50,
+        "{noticed} noticed, {harmless} harmless"
+    );
 }
 
 #[test]

@@ -75,8 +75,7 @@ pub fn open(config: &Config, mut entropy: Entropy) -> Result<Opened, OpenError> 
     let path = held.path();
     let connection = schema::writer(&held.place, &mut entropy, &path)?;
     let meta = schema::meta(&connection, &path)?;
-    let snapshot =
-        schema::snapshot(&connection, meta.epoch).map_err(|e| blame(&path, "the snapshot", &e))?;
+    let snapshot = schema::snapshot(&connection, meta.epoch, &path)?;
     Ok(Opened {
         snapshot,
         guest_secret: meta.guest_secret,
@@ -235,5 +234,41 @@ fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> EngineError {
     move |error| EngineError {
         doing,
         detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A start must not take longer because the log has grown, nor a page because it lies far back.
+    #[test]
+    fn what_is_asked_of_a_log_is_looked_up_and_never_scanned() {
+        let config = Config {
+            place: Place::Memory(MemoryDisk::new().unwrap()),
+            lobby_keep: 0,
+        };
+        let opened = open(&config, Entropy::Seeded(1)).unwrap();
+        let reader = schema::reader(&config.place).unwrap();
+        for sql in [schema::SNAPSHOT, read::UP, read::DOWN] {
+            let mut plan = reader
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let count = plan.parameter_count();
+            let values = rusqlite::params_from_iter(vec![1; count]);
+            let steps: Vec<String> = plan
+                .query_map(values, |row| row.get(3))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert!(!steps.is_empty());
+            for step in steps {
+                assert!(
+                    !step.contains("SCAN") && !step.contains("TEMP B-TREE"),
+                    "{step}: {sql}"
+                );
+            }
+        }
+        drop(opened);
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Floor 2. The tables themselves are in `migrations/`, one file per version. Two numbers in the
 //! file's header say what it is before any table is looked at: `application_id` that it is ours,
-//! `user_version` which schema it has. A database of the present schema is opened without asking the
-//! migration library at all.
+//! `user_version` which schema it has. A database of the present schema is opened without asking
+//! the migration library at all.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::{FILE, READ_WRITE, blame};
 use crate::chat::durable::Snapshot;
 use crate::chat::event::Standing;
 use crate::ids::{AppId, ConvId, Entropy, Epoch, Seq, Tag};
-use crate::limits::{LOCK_WAIT, READER_CACHE_KIB, WRITER_CACHE_KIB};
+use crate::limits::{CHECKPOINT_BUSY, LOCK_WAIT, READER_CACHE_KIB, WRITER_CACHE_KIB};
 use crate::store::{OpenError, Place};
 
 mod embedded {
@@ -73,8 +73,13 @@ fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     // The writer does it itself between two commits, when the answers are out and an error can
     // still be told.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A reader that was slow for a moment lets the log grow; afterwards it shrinks to this again.
+    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_BUSY * PAGE_SIZE)
 }
+
+/// SQLite's, for a new database.
+const PAGE_SIZE: i64 = 4096;
 
 fn connect(place: &Place, cache_kib: i64) -> rusqlite::Result<Connection> {
     let connection = match place {
@@ -209,22 +214,46 @@ fn damaged(path: &Path, name: &'static str) -> OpenError {
     }
 }
 
-/// Two rows, whatever the log holds.
-pub(super) fn snapshot(connection: &Connection, epoch: Epoch) -> rusqlite::Result<Snapshot> {
-    let lobby = connection.query_row(
-        "SELECT c.id, c.head, c.floor, coalesce(e.tag, 0) FROM conversation c
-         LEFT JOIN entry e ON e.conv = c.id AND e.seq = c.head WHERE c.app = ?1 AND c.kind = ?2",
-        params![AppId::DEFAULT.0, KIND_LOBBY],
-        |row| {
-            Ok(Standing {
+/// How the lobby stands. A few look-ups by index, whatever the log holds.
+///
+/// The two ends of the log are compared with what its row says: an acknowledged message beyond the
+/// head would be overwritten, and this is the only moment to notice.
+pub(super) fn snapshot(
+    connection: &Connection,
+    epoch: Epoch,
+    path: &Path,
+) -> Result<Snapshot, OpenError> {
+    let (lobby, ends) = connection
+        .query_row(SNAPSHOT, [AppId::DEFAULT.0], |row| {
+            let standing = Standing {
                 conv: ConvId(row.get(0)?),
                 epoch,
                 head: Seq(position(row, 1)?),
                 tag: Tag(row.get(3)?),
                 floor: Seq(position(row, 2)?),
                 durable: true,
-            })
-        },
-    )?;
+            };
+            Ok((standing, (Seq(position(row, 4)?), Seq(position(row, 5)?))))
+        })
+        .map_err(|e| blame(path, "reading the lobby", &e))?;
+    if ends != (lobby.floor, lobby.head) {
+        return Err(OpenError::Failed {
+            path: path.to_owned(),
+            doing: "reading the lobby",
+            detail: format!(
+                "it says {} to {} and holds {} to {}",
+                lobby.floor, lobby.head, ends.0, ends.1
+            ),
+        });
+    }
     Ok(Snapshot { lobby })
 }
+
+pub(super) const SNAPSHOT: &str = "SELECT c.id, c.head, c.floor, coalesce(e.tag, 0),
+     coalesce((SELECT seq FROM entry WHERE conv = c.id ORDER BY seq LIMIT 1), 1),
+     coalesce((SELECT seq FROM entry WHERE conv = c.id ORDER BY seq DESC LIMIT 1), 0)
+     FROM conversation c LEFT JOIN entry e ON e.conv = c.id AND e.seq = c.head
+     WHERE c.app = ?1 AND c.kind = 0";
+
+// The partial index `conversation_lobby` serves only whoever writes the number out.
+const _: () = assert!(KIND_LOBBY == 0);

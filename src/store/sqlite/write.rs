@@ -22,13 +22,14 @@ use crate::ids::{AppId, ConvId, Entropy, Key, PublicId, Seq, Tag};
 use crate::limits::{CHECKPOINT_BUSY, CHECKPOINT_IDLE, KEY_KEPT, PEOPLE_CACHE, SWEEP_ROWS};
 use crate::store::engine::{CommitError, Engine, EngineError, JobError, Pace, Reader};
 use crate::store::secret::{DIGEST, Secret};
+use crate::store::tags::Tags;
 
 /// The connection that writes.
 #[derive(Debug)]
 pub struct SqliteWriter {
     connection: Connection,
     secret: Secret,
-    entropy: Entropy,
+    tags: Tags,
     lobby_keep: u64,
     /// Conversations that this transaction has touched. Ordered, so that a simulation repeats.
     heads: BTreeMap<ConvId, Head>,
@@ -64,7 +65,7 @@ impl SqliteWriter {
         Self {
             connection,
             secret: Secret::new(key_secret),
-            entropy,
+            tags: Tags::new(entropy),
             lobby_keep,
             heads: BTreeMap::new(),
             people: HashMap::new(),
@@ -98,7 +99,7 @@ impl SqliteWriter {
             conv: *conv,
             seq: head.seq.next(),
             n: head.n + 1,
-            tag: Tag(self.entropy.u32()),
+            tag: self.tags.draw(),
             at: now,
             from: from.clone(),
             body: Body::Message {
