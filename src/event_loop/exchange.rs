@@ -30,7 +30,7 @@ use crate::event_loop::lists::{Lists, mark};
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
-use crate::limits::{FLUSH_BUDGET, FLUSH_BULK, OUTBOX_LOW, READ_BUFFER};
+use crate::limits::{FLUSH_BUDGET, OUTBOX_LOW, READ_BUFFER};
 use crate::metrics::Metrics;
 use crate::wire::{Format, Greeting};
 
@@ -276,7 +276,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub fn flush(&mut self, now: Now) {
         let mut budget = FLUSH_BUDGET;
         while budget > 0 {
-            let Some((id, class)) = self.next_dirty(budget) else {
+            let Some((id, class)) = self.lists.next_dirty(budget) else {
                 break;
             };
             let Self {
@@ -313,14 +313,6 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                 Wrote::Broken => self.doom(id),
             }
         }
-    }
-
-    fn next_dirty(&mut self, budget: usize) -> Option<(ConnId, Dirty)> {
-        let Lists { urgent, bulk, .. } = &mut self.lists;
-        if budget <= FLUSH_BULK && !bulk.is_empty() || urgent.is_empty() {
-            return bulk.pop_front().map(|id| (id, Dirty::Bulk));
-        }
-        urgent.pop_front().map(|id| (id, Dirty::Urgent))
     }
 
     /// Takes the doomed out of the slab. The last phase of a tick, and the only place where anything
