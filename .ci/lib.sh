@@ -258,3 +258,25 @@ crashes() {
   (cd tests/clients/crash && "$python" ledger_test.py)
   "$python" tests/clients/crash/crash.py --server "$KITH" --kills "$1"
 }
+
+# attacks ROUNDS: everything that a hostile or unlucky world does; so many stops under load.
+attacks() {
+  local python
+  python=$(venv live tests/clients/live/requirements.txt)
+  need slowhttptest slowhttptest
+  need faketime faketime
+  "$python" tests/clients/live/run.py --kith "$KITH" --rounds "$1"
+}
+
+# Autobahn, without an argument against the echo example, with ADDRESS against a server. The suite
+# wants a Python of long ago, which is brought if it is not there.
+conformance() {
+  [ -x "$(pyenv prefix 2.7.18 2>/dev/null)/bin/python2.7" ] || need debootstrap debootstrap
+  .ci/autobahn "$@"
+}
+
+conformance_of_server() {
+  start_server
+  conformance "$ADDRESS"
+  stop_server
+}

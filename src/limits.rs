@@ -126,7 +126,7 @@ pub const LIVE_KEYS: usize = 4096;
 /// How long a transaction waits for another process that has locked the database.
 pub const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Pages of 4 KiB in the write-ahead log after which it is copied into the database even if
-/// commands wait: 16 MiB, which a start after kill -9 reads in some 20 ms.
+/// commands wait: 16 MiB, with which a start after kill -9 takes some 15 ms.
 pub const CHECKPOINT_BUSY: i64 = 4096;
 /// The same while nobody waits: 4 MiB. Not after every lone message, it costs two more flushes.
 pub const CHECKPOINT_IDLE: i64 = 1024;
@@ -230,6 +230,8 @@ const _: () = {
     assert!(OUTBOX_LOW < OUTBOX_SOFT && OUTBOX_SOFT < OUTBOX_HARD);
     assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
+    assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
+    assert!(PONG_ROOM < OUTBOX_LOW);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every

@@ -5,8 +5,10 @@
 #[path = "common/script.rs"]
 mod script;
 
+use std::time::Duration;
+
 use http::StatusCode;
-use kith::conn::{ConnConfig, Event, Response};
+use kith::conn::{ConnConfig, Due, Event, Response, Verdict};
 use kith::limits::{BODY_BYTES, HEAD_BYTES};
 use script::{GET, Player, Step, check, send, slowly, wait};
 
@@ -93,169 +95,117 @@ fn head_gets_the_head_only() {
     assert!(written.ends_with("\r\n\r\n"), "{written}");
 }
 
-#[test]
-fn requests_that_two_readers_could_see_differently_are_refused() {
-    let host = "Host: h\r\n";
-    for (line, fields, refusal) in [
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n",
-            "> 400 close | Content-Length is not one number",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nContent-Length: 1, 1\r\n",
-            "> 400 close | Content-Length is not one number",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nContent-Length: +1\r\n",
-            "> 400 close | Content-Length is not one number",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nContent-Length: 0x1\r\n",
-            "> 400 close | Content-Length is not one number",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nContent-Length:\r\n",
-            "> 400 close | Content-Length is not one number",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nContent-Length: -1\r\n",
-            "> 400 close | Content-Length is not one number",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-            "> 400 close | both Transfer-Encoding and Content-Length",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\nContent-Length: 5\r\ntransfer-encoding: identity\r\n",
-            "> 400 close | both Transfer-Encoding and Content-Length",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\nTransfer-Encoding: chunked\r\n",
-            "> 501 close | no Transfer-Encoding is taken, send a Content-Length",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\nTransfer-Encoding: xchunked\r\n",
-            "> 501 close | no Transfer-Encoding is taken, send a Content-Length",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\nTransfer-Encoding : chunked\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\n Transfer-Encoding: chunked\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nX: a\r\n b\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nX: a\rb\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nX: a\0b\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nX a\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\n: a\r\n",
-            "> 400 close | malformed request",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: h\r\nX: a\n",
-            "> 400 close | a line that ends without a carriage return",
-        ),
-        ("GET / HTTP/1.1", "", "> 400 close | no Host"),
-        (
-            "GET / HTTP/1.1",
-            "Host: a\r\nHost: a\r\n",
-            "> 400 close | more than one Host",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: a/b\r\n",
-            "> 400 close | malformed Host",
-        ),
-        (
-            "GET / HTTP/1.1",
-            "Host: user@h\r\n",
-            "> 400 close | malformed Host",
-        ),
-        ("GET  / HTTP/1.1", host, "> 400 close | malformed request"),
-        ("GET /a b HTTP/1.1", host, "> 400 close | malformed request"),
-        ("GET / HTTP/1.2", host, "> 400 close | malformed request"),
-        ("GET / HTTP/2.0", host, "> 400 close | malformed request"),
-        ("GET / http/1.1", host, "> 400 close | malformed request"),
-        ("GET /", host, "> 400 close | malformed request"),
-        ("GET", host, "> 400 close | malformed request"),
-        ("G=T / HTTP/1.1", host, "> 400 close | malformed request"),
-        (
-            "GET x HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "GET /\u{e9} HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "GET /#a HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "GET http:// HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "GET http://u@h/ HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "GET ftp://h/ HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "CONNECT h:80 HTTP/1.1",
-            host,
-            "> 400 close | malformed request target",
-        ),
-        (
-            "POST / HTTP/1.1",
-            "Host: h\r\nExpect: gold\r\nContent-Length: 1\r\n",
-            "> 417 close | only 100-continue can be expected",
-        ),
-    ] {
-        // What follows in the same breath is never taken for another request.
-        let smuggled = [&format!("{line}\r\n{fields}\r\n"), GET].concat();
+/// Each request (its lines, without the empty one) is refused like this, and what follows in the
+/// same breath is never taken for another.
+#[track_caller]
+fn all_refused(refusal: &str, requests: &[&str]) {
+    for request in requests {
+        let smuggled = [request, "\r\n\r\n", GET].concat();
         check([send(smuggled)], &[refusal, "= Shutdown"]);
     }
+}
+
+#[test]
+fn a_body_whose_length_has_two_readings_is_refused() {
+    all_refused(
+        "> 400 close | Content-Length is not one number",
+        &[
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\ncontent-length: 2",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1, 1",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1 1",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: +1",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: -1",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0x1",
+            "GET / HTTP/1.1\r\nHost: h\r\nContent-Length:",
+        ],
+    );
+    all_refused(
+        "> 400 close | both Transfer-Encoding and Content-Length",
+        &[
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\ntransfer-encoding: identity",
+            "POST / HTTP/1.0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+        ],
+    );
+    all_refused(
+        "> 501 close | no Transfer-Encoding is taken, send a Content-Length",
+        &[
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked",
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked",
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:",
+        ],
+    );
+    all_refused(
+        "> 417 close | only 100-continue can be expected",
+        &["POST / HTTP/1.1\r\nHost: h\r\nExpect: gold\r\nContent-Length: 1"],
+    );
+}
+
+#[test]
+fn lines_that_others_read_differently_are_refused() {
+    all_refused(
+        "> 400 close | malformed request",
+        &[
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked",
+            "POST / HTTP/1.1\r\nHost: h\r\n Transfer-Encoding: chunked",
+            "POST / HTTP/1.1\r\n Host: h",
+            "GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b",
+            "GET / HTTP/1.1\r\nHost: h\r\nX: a\rb",
+            "GET / HTTP/1.1\r\nHost: h\r\nX: a\0b",
+            "GET / HTTP/1.1\r\nHost: h\r\nX a",
+            "GET / HTTP/1.1\r\nHost: h\r\n: a",
+            "GET  / HTTP/1.1\r\nHost: h",
+            "GET /a b HTTP/1.1\r\nHost: h",
+            "GET / HTTP/1.2\r\nHost: h",
+            "GET / HTTP/2.0\r\nHost: h",
+            "GET / http/1.1\r\nHost: h",
+            "GET /\r\nHost: h",
+            "GET\r\nHost: h",
+            "G=T / HTTP/1.1\r\nHost: h",
+        ],
+    );
+    all_refused(
+        "> 400 close | a line that ends without a carriage return",
+        &[
+            "GET / HTTP/1.1\r\nHost: h\r\nX: a\n",
+            "GET / HTTP/1.1\nHost: h",
+        ],
+    );
+}
+
+#[test]
+fn targets_and_hosts_that_name_nothing_are_refused() {
+    all_refused(
+        "> 400 close | malformed request target",
+        &[
+            "GET x HTTP/1.1\r\nHost: h",
+            "GET /\u{e9} HTTP/1.1\r\nHost: h",
+            "GET /#a HTTP/1.1\r\nHost: h",
+            "GET http:// HTTP/1.1\r\nHost: h",
+            "GET http://u@h/ HTTP/1.1\r\nHost: h",
+            "GET ftp://h/ HTTP/1.1\r\nHost: h",
+            "CONNECT h:80 HTTP/1.1\r\nHost: h",
+        ],
+    );
+    all_refused("> 400 close | no Host", &["GET / HTTP/1.1"]);
+    all_refused(
+        "> 400 close | more than one Host",
+        &[
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: a",
+            "GET / HTTP/1.0\r\nHost: a\r\nhost: b",
+        ],
+    );
+    all_refused(
+        "> 400 close | malformed Host",
+        &[
+            "GET / HTTP/1.1\r\nHost: a/b",
+            "GET / HTTP/1.1\r\nHost: user@h",
+            "GET / HTTP/1.1\r\nHost: a b",
+            "GET / HTTP/1.1\r\nHost: \u{e9}",
+        ],
+    );
 }
 
 #[test]
@@ -312,6 +262,10 @@ fn the_host_is_that_of_the_target_if_it_has_one() {
     assert_eq!(head.host(), Some("a.example:1"));
     assert_eq!((head.path(), head.query()), ("/p", Some("q=1")));
     assert_eq!((head.get("x"), head.get("y")), (Some(&b"y"[..]), None));
+    // Nothing that may be a secret is shown to a log.
+    let shown = format!("{request:?}");
+    let expected = r#"Request { head: Head { method: GET, path: "/p", .. }, body_len: 0 }"#;
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -417,6 +371,36 @@ fn after_the_last_word_the_peer_has_a_while_to_close() {
         [send("\0")].into_iter().chain(flooded),
         &[refusal, "= Shutdown", "= Drop"],
     );
+}
+
+#[test]
+fn a_long_answer_may_take_as_long_as_it_is_being_read() {
+    for line in ["GET / HTTP/1.0", "GET / HTTP/1.1"] {
+        let mut player = Player::new(ConnConfig::default());
+        let head = format!("{line}\r\nHost: h\r\n\r\n");
+        let event = player
+            .conn
+            .poll_event(&mut head.as_bytes(), &mut player.shared, player.now);
+        assert!(matches!(event, Some(Event::Request(_))));
+        let page = Response::new(StatusCode::OK).body("text/html", vec![b'x'; 100_000]);
+        player.conn.respond(&page, &mut player.shared, player.now);
+        for _ in 0..20 {
+            assert_eq!(player.take(1000), 1000);
+            player.now.mono = player.now.mono.after(Duration::from_secs(4));
+            assert_eq!(
+                player.conn.handle_deadline(&mut player.shared, player.now),
+                Due::Kept
+            );
+            assert_eq!(player.conn.verdict(), Verdict::Keep);
+        }
+        player.take(0);
+        player.now.mono = player.now.mono.after(Duration::from_secs(10));
+        assert_eq!(
+            player.conn.handle_deadline(&mut player.shared, player.now),
+            Due::Kept
+        );
+        assert_eq!(player.conn.verdict(), Verdict::Drop, "{line}");
+    }
 }
 
 #[test]

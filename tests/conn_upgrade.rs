@@ -103,7 +103,11 @@ fn what_is_no_handshake_is_told_what_is_missing() {
         also("Sec-WebSocket-Version: 8"),
         "> 400 close | more than one sec-websocket-version",
     );
-    for line in ["POST /ws HTTP/1.1", "PUT /ws HTTP/1.1", "HEAD /ws HTTP/1.1"] {
+    for line in [
+        "POST /ws HTTP/1.1",
+        "PUT /ws HTTP/1.1",
+        "OPTIONS /ws HTTP/1.1",
+    ] {
         refused(instead_of_get(line), "> 405 allow=GET close | only GET");
     }
     let begins = "> 400 close | a WebSocket begins with an HTTP/1.1 GET without a body";

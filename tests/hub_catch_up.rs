@@ -26,13 +26,14 @@ fn without_a_cursor_one_listens_from_the_head_on() {
     );
 }
 
-/// What becomes of a cursor, in one line: what follows the welcome.
 #[test]
 fn a_cursor_is_taken_up_compared_or_answered_by_a_reset() {
     let kept = Setup {
         floor: 11,
         ..durable(100)
     };
+    let (full, beyond) = (durable(100), "cursor 9223372036854775807");
+    let reset: &[&str] = &["reset to 1-100"];
     let table: &[(Setup, &str, &[&str])] = &[
         (durable(0), "cursor 0", &[]),
         (durable(0), "cursor 0 tag 99", &[]),
@@ -46,17 +47,9 @@ fn a_cursor_is_taken_up_compared_or_answered_by_a_reset() {
         (durable(100), "cursor 100 epoch 8", &["reset to 1-100"]),
         (durable(100), "cursor 100 epoch 0", &["reset to 1-100"]),
         (durable(100), "cursor 101", &["reset to 1-100"]),
-        (
-            durable(100),
-            "cursor 9223372036854775807",
-            &["reset to 1-100"],
-        ),
+        (full, beyond, reset),
         (durable(100), "cursor 5 in nowhere", &[]),
-        (
-            durable(100),
-            "cursor 5 in nowhere with cursor 101",
-            &["reset to 1-100"],
-        ),
+        (full, "cursor 5 in nowhere with cursor 101", reset),
         (durable(100), "cursor 101 with cursor 100", &[]),
         (
             kept,

@@ -265,3 +265,24 @@ fn check_shows_every_setting_and_warns_of_what_is_unsafe() {
         .collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+#[test]
+fn a_long_value_does_not_push_its_source_out_of_the_column() {
+    let list = "origins=https://chat.example.org,https://team.example.org";
+    let start = Start {
+        set: &[list],
+        ..Start::default()
+    };
+    let text = check::report(&start.load().unwrap());
+    let column = |line: &&str| line.rfind("  ").map(|at| at + 2);
+    let rows: Vec<_> = text
+        .lines()
+        .filter(|line| line.ends_with("default"))
+        .collect();
+    let own: Vec<_> = text
+        .lines()
+        .filter(|line| line.ends_with("--set"))
+        .collect();
+    assert_eq!(own.len(), 1, "{text}");
+    assert_eq!(column(&own[0]), column(&rows[0]), "{text}");
+}

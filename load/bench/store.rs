@@ -7,15 +7,19 @@
 //! both. `cargo bench --bench store -- million` fills a store with a million messages and measures
 //! how soon it opens.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use kith::chat::durable::{Write, Written};
+use kith::chat::durable::{Read, Write, Written};
 use kith::chat::event::Person;
-use kith::ids::{AppId, ConvId, Entropy, Key, Ticket};
-use kith::limits::GROUP_COMMANDS;
+use kith::clock::UnixMillis;
+use kith::ids::{AppId, ConvId, Entropy, Key, Seq, Ticket};
+use kith::limits::{CHECKPOINT_BUSY, GROUP_COMMANDS};
+use kith::store::engine::Reader;
+use kith::store::writer::{Verdict, Writer};
 use kith::store::{Answer, Config, Opened, Place, open};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -257,13 +261,72 @@ fn million() {
     let disk = TempDir::new().expect("a folder for temporary files");
     let run = through_lanes(disk.path(), 1_000_000, 1000, Keys::With);
     println!("a million messages in {:.1} s", run.took.as_secs_f64());
-    for _ in 0..5 {
-        let begun = Instant::now();
-        let opened = store(disk.path());
-        println!(
-            "open after a clean stop: {:.2} ms, head {}",
-            begun.elapsed().as_secs_f64() * 1e3,
-            opened.snapshot.lobby.head
-        );
+    for _ in 0..ROUNDS {
+        print_opening("a clean stop", disk.path());
+    }
+    read_pages(disk.path());
+    for _ in 0..ROUNDS {
+        let killed = TempDir::new().expect("a folder for temporary files");
+        kill(disk.path(), killed.path());
+        print_opening("a kill", killed.path());
+    }
+}
+
+/// Pages all over the log, as listeners who are behind ask for them.
+fn read_pages(folder: &Path) {
+    const PAGES: u64 = 20_000;
+    let opened = store(folder);
+    let lobby = opened.snapshot.lobby;
+    let mut reader = opened.readers.open().expect("one more connection");
+    let mut entropy = Entropy::Seeded(1);
+    let begun = Instant::now();
+    for _ in 0..PAGES {
+        let next = Seq(entropy.u64() % lobby.head.0 + 1);
+        let conv = lobby.conv;
+        reader
+            .read(&Read::Page { conv, next })
+            .expect("the log is sound");
+    }
+    let took = begun.elapsed().as_secs_f64() * 1e6 / PAGES as f64;
+    println!("a page of 64 messages: {took:.1} µs");
+}
+
+fn print_opening(after: &str, folder: &Path) {
+    let begun = Instant::now();
+    let opened = store(folder);
+    let took = begun.elapsed().as_secs_f64() * 1e3;
+    println!(
+        "open after {after}: {took:.2} ms, head {}",
+        opened.snapshot.lobby.head
+    );
+}
+
+/// Leaves in `to` what a kill would leave of `from` at the moment when its log ahead is longest.
+fn kill(from: &Path, to: &Path) {
+    let opened = store(from);
+    let (conv, from_person) = (opened.snapshot.lobby.conv, people(1).remove(0));
+    let mut writer = Writer::new(opened.writer);
+    let log = from.join("data/kith.db-wal");
+    let since = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("a clock that is set");
+    let now = UnixMillis(since.as_millis() as i64);
+    let mut sent = 0;
+    while fs::metadata(&log).expect("it is open").len() < CHECKPOINT_BUSY as u64 * 4096 {
+        let talk = |n| Write::Talk {
+            app: AppId::DEFAULT,
+            conv,
+            from: from_person.clone(),
+            text: text(n),
+            key: None,
+        };
+        let batch: Vec<_> = (sent..sent + 256).map(|n| (Ticket(n), talk(n))).collect();
+        let flush = writer.flush(&batch, now);
+        assert_eq!(flush.verdict, Verdict::GoOn);
+        sent += 256;
+    }
+    fs::create_dir(to.join("data")).expect("a folder for temporary files");
+    for file in ["data/kith.db", "data/kith.db-wal"] {
+        fs::copy(from.join(file), to.join(file)).expect("the disk has room");
     }
 }

@@ -31,10 +31,19 @@ pub fn report(loaded: &Loaded) -> String {
     let keys = width(loaded.values.iter().map(|(key, ..)| *key));
     let values = width(loaded.values.iter().map(|(_, value, _)| shown(value)));
     for (key, value, source) in &loaded.values {
-        line(
-            &mut out,
-            format_args!("  {key:keys$}  {:values$}  {source}", shown(value)),
-        );
+        let value = shown(value);
+        if value.chars().count() > values {
+            line(&mut out, format_args!("  {key:keys$}  {value}"));
+            line(
+                &mut out,
+                format_args!("  {:keys$}  {:values$}  {source}", "", ""),
+            );
+        } else {
+            line(
+                &mut out,
+                format_args!("  {key:keys$}  {value:values$}  {source}"),
+            );
+        }
     }
     out.push('\n');
     for warning in &loaded.warnings {

@@ -14,52 +14,26 @@ use crate::conn::response::{Part, Response, Then};
 use crate::conn::shared::Shared;
 use crate::conn::websocket::Talk;
 use crate::conn::{Conn, Input, Sending, Stage, request, websocket};
-use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, LINGER_BYTES};
+use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, LINGER_BYTES};
 
 impl Conn {
     /// Does what is due; if nothing is, that is no harm.
     pub fn handle_deadline(&mut self, shared: &mut Shared, now: Now) -> Due {
-        let (over, stuck) = (
-            self.deadlines.stage_is_over(now.mono),
-            self.deadlines.is_stuck(now.mono),
-        );
-        let (talk, pings) = match &self.stage {
-            Stage::WebSocket(socket) => (socket.talk, socket.pings),
-            Stage::Http(_) if stuck => {
-                self.drop_all(shared);
-                return Due::Kept;
+        let over = self.deadlines.stage_is_over(now.mono);
+        match &self.stage {
+            Stage::WebSocket(socket) if socket.talk != Talk::Closing => {
+                let (talk, pings) = (socket.talk, socket.pings);
+                return self.handle_websocket_deadline(talk, pings, shared, now);
             }
-            Stage::Http(_) if over => {
-                self.end_late_request(shared, now);
-                return Due::Kept;
+            Stage::Http(_) if self.deadlines.is_stuck(now.mono) => self.drop_all(shared),
+            Stage::Http(http) if over => {
+                let underway = http.is_underway();
+                self.handle_late_request(underway, shared, now);
             }
-            Stage::Ending { .. } if over => {
-                self.drop_all(shared);
-                return Due::Kept;
-            }
-            Stage::Http(_) | Stage::Ending { .. } | Stage::Gone => return Due::Kept,
-        };
-        let code = match talk {
-            Talk::Closing => {
-                if over {
-                    self.drop_all(shared);
-                }
-                return Due::Kept;
-            }
-            Talk::Anonymous | Talk::SignedIn if stuck => CloseCode::Slow,
-            Talk::Anonymous if over => CloseCode::NoName,
-            Talk::Anonymous => return Due::Kept,
-            Talk::SignedIn => match self.deadlines.silence(now.mono, pings) {
-                Silence::Fine => return Due::Kept,
-                Silence::Ping => {
-                    self.ping(shared);
-                    return Due::Kept;
-                }
-                Silence::Gone => CloseCode::Silent,
-            },
-        };
-        self.close(code, shared, now);
-        Due::Closed(code)
+            Stage::WebSocket(_) | Stage::Ending { .. } if over => self.drop_all(shared),
+            Stage::Http(_) | Stage::WebSocket(_) | Stage::Ending { .. } | Stage::Gone => {}
+        }
+        Due::Kept
     }
 
     /// Goes on through `input` as the present stage does.
@@ -203,17 +177,50 @@ impl Conn {
         (talk != Talk::Closing).then_some(Event::Closed(closed))
     }
 
-    /// Ends what took too long: with an answer if there is a question, or a part of one. Browsers
-    /// open connections that they may never use, and would take an answer without a question for
-    /// the answer to their next one.
-    fn end_late_request(&mut self, shared: &mut Shared, now: Now) {
-        match &self.stage {
-            Stage::Http(http) if http.is_underway() => {
-                let late =
-                    Response::error(StatusCode::REQUEST_TIMEOUT, "the request took too long");
-                self.last_word(&late, shared, now);
+    /// Whoever does not read, has no name in time or is silent for long is told so.
+    fn handle_websocket_deadline(
+        &mut self,
+        talk: Talk,
+        pings: u8,
+        shared: &mut Shared,
+        now: Now,
+    ) -> Due {
+        let code = if self.deadlines.is_stuck(now.mono) {
+            CloseCode::Slow
+        } else if talk == Talk::Anonymous {
+            if !self.deadlines.stage_is_over(now.mono) {
+                return Due::Kept;
             }
-            _ => self.end(now),
+            CloseCode::NoName
+        } else {
+            match self.deadlines.silence(now.mono, pings) {
+                Silence::Fine => return Due::Kept,
+                Silence::Ping => {
+                    self.ping(shared);
+                    return Due::Kept;
+                }
+                Silence::Gone => CloseCode::Silent,
+            }
+        };
+        self.close(code, shared, now);
+        Due::Closed(code)
+    }
+
+    /// Half a request is answered. Without a question there is no answer: browsers open connections
+    /// that they may never use, and would take it for the answer to their next question.
+    fn handle_late_request(&mut self, underway: bool, shared: &mut Shared, now: Now) {
+        if underway {
+            let why = "the request took too long";
+            self.last_word(
+                &Response::error(StatusCode::REQUEST_TIMEOUT, why),
+                shared,
+                now,
+            );
+        } else if self.outbox.is_empty() {
+            self.end(now);
+        } else {
+            // The last answer is still being read.
+            self.deadlines.stage_until(now.mono.after(KEEP_ALIVE_WAIT));
         }
     }
 

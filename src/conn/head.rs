@@ -4,13 +4,15 @@
 //! is refused here, because two readers that disagree about one request are how requests are
 //! smuggled. Knows nothing of upgrades and of what a field is for, other than framing and `Host`.
 
+use std::fmt;
+
 use http::{Method, StatusCode};
 
 use crate::conn::response::Response;
 use crate::limits::{HEAD_BYTES, HEAD_COUNT};
 
 /// One request head, in the bytes it came in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Head {
     bytes: Box<[u8]>,
     fields: Box<[Field]>,
@@ -151,6 +153,16 @@ impl Head {
     fn text(&self, span: Span) -> &str {
         // Only what came out of httparse as `str` is asked for as text.
         std::str::from_utf8(self.slice(span)).unwrap_or_default()
+    }
+}
+
+/// Method and path only: fields and query hold cookies and tokens, which belong into no log.
+impl fmt::Debug for Head {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Head")
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .finish_non_exhaustive()
     }
 }
 

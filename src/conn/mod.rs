@@ -30,6 +30,7 @@
 
 mod advance;
 mod boundary;
+mod buffers;
 mod deadlines;
 mod event;
 pub mod frame;
@@ -42,6 +43,7 @@ mod shared;
 pub mod upgrade;
 mod websocket;
 
+use std::fmt;
 use std::io::IoSlice;
 
 pub use tungstenite::Utf8Bytes;
@@ -68,7 +70,6 @@ use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, SIGN_IN_WAIT, W
 ///
 /// `handle_*` takes what happened, [`Conn::poll_event`] gives what came of it, verbs (`respond`,
 /// `push`, `close`) are commands, the rest are getters. Idle after the upgrade it owns no heap.
-#[derive(Debug)]
 pub struct Conn {
     outbox: Outbox,
     stage: Stage,
@@ -78,7 +79,6 @@ pub struct Conn {
     input: Input,
 }
 
-#[derive(Debug)]
 enum Stage {
     Http(Box<Http>),
     WebSocket(WebSocket),
@@ -105,7 +105,7 @@ enum Input {
     Ended,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Held {
     bytes: Vec<u8>,
     from: usize,
@@ -247,6 +247,12 @@ impl Conn {
         }
     }
 
+    /// Whether this is a WebSocket to which frames can be pushed.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        matches!(&self.stage, Stage::WebSocket(socket) if socket.talk != Talk::Closing)
+    }
+
     /// Queues a frame.
     #[inline]
     pub fn push(&mut self, frame: &Frame<'_>, shared: &mut Shared) -> Push {
@@ -273,9 +279,8 @@ impl Conn {
 
     #[inline]
     fn room_for(&self, count: usize, shared: &Shared) -> Push {
-        match &self.stage {
-            Stage::WebSocket(socket) if socket.talk != Talk::Closing => {}
-            _ => return Push::Closed,
+        if !self.is_open() {
+            return Push::Closed;
         }
         let len = self.outbox.len() + count;
         if len > shared.config.outbox_hard {
@@ -320,6 +325,10 @@ impl Conn {
     pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Now) {
         self.outbox.advance(taken, &mut shared.buffers);
         self.deadlines.wrote(taken, self.outbox.len(), now.mono);
+        if taken > 0 && matches!(self.stage, Stage::Ending { .. }) {
+            // A long last answer may take as long as it is being read.
+            self.deadlines.stage_until(now.mono.after(CLOSE_WAIT));
+        }
     }
 
     /// The connection is about to be dropped: what waits goes back to where it is shared. Whatever
@@ -360,6 +369,23 @@ impl Conn {
             Stage::Ending { .. } => self.deadlines.stage(),
             Stage::Gone => None,
         }
+    }
+}
+
+/// Without any byte that came or goes: there are names, words and tokens among them.
+impl fmt::Debug for Conn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Http(_) => "http",
+            Stage::WebSocket(_) => "websocket",
+            Stage::Ending { .. } => "ending",
+            Stage::Gone => "gone",
+        };
+        out.debug_struct("Conn")
+            .field("stage", &stage)
+            .field("outbox", &self.outbox)
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,18 +4,19 @@
 //! framing that two readers could see differently. While an answer is owed it reads no further, so
 //! answers leave in the order of requests. Knows no route.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use crate::conn::head::{self, Head, Version};
 use crate::conn::response::{Part, Response, Then};
+use crate::conn::shared::ConnConfig;
 use crate::conn::upgrade::{self, Upgrade};
 use crate::limits::HEAD_BYTES;
 
-use super::ConnConfig;
-
 /// A complete request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// Line and fields.
     pub head: Head,
@@ -23,15 +24,25 @@ pub struct Request {
     pub body: Bytes,
 }
 
+/// Without the body, which may hold a password.
+impl fmt::Debug for Request {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Request")
+            .field("head", &self.head)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
+
 /// The HTTP stage of a connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Http {
     /// What has come of the head, or of the body.
     buffer: Vec<u8>,
     phase: Phase,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum Phase {
     #[default]
     Head,
@@ -110,10 +121,8 @@ impl Http {
         if self.buffer.is_empty() {
             // RFC 9112 section 2.2: an empty line before a request is ignored.
             *input = input.strip_prefix(b"\r\n").unwrap_or(input);
-            if input
-                .first()
-                .is_some_and(|&byte| !(byte.is_ascii_graphic() || byte == b'\r'))
-            {
+            let may_begin = |&byte: &u8| byte.is_ascii_graphic() || byte == b'\r';
+            if !input.first().is_none_or(may_begin) {
                 return Err(head::bad("this is not HTTP"));
             }
         }
@@ -168,27 +177,22 @@ impl Http {
     }
 
     fn gather_body(&mut self, input: &mut &[u8]) -> Step {
-        let Phase::Body { len, .. } = self.phase else {
+        let Phase::Body { head, len } = std::mem::take(&mut self.phase) else {
             return Step::More;
         };
         let (here, rest) = input.split_at(input.len().min(len - self.buffer.len()));
         self.buffer.extend_from_slice(here);
         *input = rest;
         if self.buffer.len() < len {
+            self.phase = Phase::Body { head, len };
             return Step::More;
         }
-        let Phase::Body { head, .. } = std::mem::take(&mut self.phase) else {
-            return Step::More;
+        let part = match *head.method() {
+            Method::HEAD => Part::HeadOnly,
+            _ => Part::Whole,
         };
-        let part = if head.method() == Method::HEAD {
-            Part::HeadOnly
-        } else {
-            Part::Whole
-        };
-        self.phase = Phase::Answer(Owed::Response {
-            part,
-            then: then(&head),
-        });
+        let then = then(&head);
+        self.phase = Phase::Answer(Owed::Response { part, then });
         let body = std::mem::take(&mut self.buffer).into();
         Step::Request(Box::new(Request { head, body }))
     }

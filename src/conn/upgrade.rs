@@ -9,8 +9,9 @@ use http::{Method, StatusCode};
 use percent_encoding::percent_decode;
 use tungstenite::handshake::derive_accept_key;
 
+use crate::conn::buffers::Buffers;
 use crate::conn::head::{self, Head, Version};
-use crate::conn::outbox::{Buffers, Outbox};
+use crate::conn::outbox::Outbox;
 use crate::conn::response::Response;
 
 /// A request for a WebSocket that may be granted.
@@ -78,10 +79,12 @@ impl OriginPolicy {
     }
 }
 
-/// Whether a request asks for a WebSocket. `Upgrade` alone is meant for the next hop only when
-/// `Connection` says so; without, it is an ordinary request (RFC 9110 section 7.8).
+/// Whether a request asks for a WebSocket. `Upgrade` counts only if `Connection` names it, and may
+/// always be ignored (RFC 9110 section 7.8); so it is with `HEAD`, whose answers have no body.
 pub(super) fn is_wanted(head: &Head) -> bool {
-    head.lists("connection", "upgrade") && head.lists("upgrade", "websocket")
+    head.method() != Method::HEAD
+        && head.lists("connection", "upgrade")
+        && head.lists("upgrade", "websocket")
 }
 
 /// Checks the handshake; returns it with the value of `Sec-WebSocket-Accept`.

@@ -26,6 +26,7 @@ use crate::clock::{Moment, Now, Wheel};
 use crate::conn::frame::Encoder;
 use crate::conn::{Conn, Due, Shared, Verdict};
 use crate::event_loop::backend::Backend;
+use crate::event_loop::lists::{Lists, mark};
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
@@ -89,25 +90,9 @@ pub struct Exchange<S, B> {
     pub(super) log_dropped: Arc<AtomicU64>,
     connections: usize,
     serial: u32,
+    trimmed: Moment,
     /// The numbers that the exchange counts; `/metrics` shows them.
     pub metrics: Metrics,
-}
-
-/// Who waits for what. Every list holds a connection at most once, so each is bounded by their number.
-#[derive(Debug, Default)]
-pub(super) struct Lists {
-    /// To be read.
-    pub ready: Vec<ConnId>,
-    /// To be flushed first.
-    pub urgent: VecDeque<ConnId>,
-    /// To be flushed after those.
-    pub bulk: VecDeque<ConnId>,
-    /// Drained as the hub asked.
-    pub drained: Vec<ConnId>,
-    /// To be reaped.
-    pub doomed: Vec<ConnId>,
-    /// Brought up by the wheel.
-    pub due: Vec<ConnId>,
 }
 
 impl<S: Socket, B: Backend> Exchange<S, B> {
@@ -133,6 +118,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             log_dropped: setup.log_dropped,
             connections: setup.connections,
             serial: 0,
+            trimmed: now.mono,
             metrics: Metrics::default(),
         }
     }
@@ -239,6 +225,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             self.deadline(id, now);
         }
         self.lists.due = due;
+        if now.mono.since(self.trimmed) >= SLOT {
+            self.trimmed = now.mono;
+            self.shared.trim();
+        }
         if self.hub.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.hub.handle_timeout(now);
             self.drain(now);
@@ -273,7 +263,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     /// The WebSocket of this peer has ended, though its socket may linger: the hub is told once.
     pub(super) fn gone(&mut self, id: ConnId, now: Now) {
         let Some(peer) = self.peer(id) else { return };
-        // The hub will not resume who is gone, and the peer's answer to our close frame is to be read.
+        // The hub resumes nobody who is gone, and the peer still has a close frame to answer.
         peer.flags.paused = false;
         if std::mem::take(&mut peer.flags.upgraded) {
             self.input(Input::Closed { conn: id }, now);
@@ -486,14 +476,4 @@ const SLOT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) fn live<S>(peers: &mut Slab<Peer<S>>, id: ConnId) -> Option<&mut Peer<S>> {
     let peer = peers.get_mut(id.index as usize)?;
     (peer.serial == id.serial && !peer.flags.doomed).then_some(peer)
-}
-
-/// See [`Exchange::mark`].
-pub(super) fn mark<S>(peer: &mut Peer<S>, id: ConnId, class: Dirty, lists: &mut Lists) {
-    match (peer.flags.dirty, class) {
-        (Dirty::No, Dirty::Bulk) => lists.bulk.push_back(id),
-        (Dirty::No | Dirty::Bulk, Dirty::Urgent) => lists.urgent.push_back(id),
-        _ => return,
-    }
-    peer.flags.dirty = class;
 }

@@ -15,6 +15,7 @@
 pub mod backend;
 pub mod exchange;
 mod listener;
+mod lists;
 pub mod pages;
 pub mod peer;
 mod reading;

@@ -3,9 +3,10 @@
 // This file only joins them. Whatever happens becomes an event; `dispatch` makes the next state of
 // it, asks the server for what that state wants, keeps what must outlive a reload, and draws.
 
+import { canLoadOlder } from './conversation.js';
 import { LOBBY, newKey } from './frames.js';
 import { LANGUAGES, load, pick } from './i18n.js';
-import { PEOPLE, PAGE, canLoadOlder, current, initial, reduce, wants } from './state.js';
+import { PEOPLE, PAGE, current, initial, reduce, wants } from './state.js';
 import { loadRead, loadTab, saveRead, saveTab, setSetting, setting } from './storage.js';
 import { attention, notifications } from './view/attention.js';
 import { shell } from './view/shell.js';
@@ -86,7 +87,13 @@ function ask() {
 /** Keeps what a reload must not lose. @param {import('./state.js').State} before */
 function keep(before) {
   const [old, now] = [current(before), current(state)];
-  if (state.id !== before.id || state.secret !== before.secret || state.name !== before.name || old.pending !== now.pending) keepTab();
+  if (
+    state.id !== before.id ||
+    state.secret !== before.secret ||
+    state.name !== before.name ||
+    old.pending !== now.pending
+  )
+    keepTab();
   if ((now.readTo !== old.readTo || now.epoch !== old.epoch) && now.epoch && now.readTo >= 0) {
     saveRead({ epoch: now.epoch, seq: now.readTo });
   }
@@ -146,7 +153,7 @@ const act = {
   typing() {
     const wait = typed + TYPING_EVERY - Date.now();
     if (wait > 0) {
-      // What was typed since the last notice is told when the next one is due, if it is still there.
+      // What was typed since the last notice is told when the next is due, if it is still there.
       typing ||= setTimeout(() => {
         typing = 0;
         if (draft.trim() !== '') act.typing();
@@ -201,7 +208,8 @@ const draftTimer = {
 };
 
 /** @param {string} hash @returns {Pane} */
-const paneOf = (hash) => (hash === '#/' ? 'rooms' : hash === '#/lobby/people' ? 'people' : 'messages');
+const paneOf = (hash) =>
+  hash === '#/' ? 'rooms' : hash === '#/lobby/people' ? 'people' : 'messages';
 /** @param {Pane} pane */
 const addressOf = (pane) => ({ rooms: '#/', messages: '#/lobby', people: '#/lobby/people' })[pane];
 
@@ -313,7 +321,8 @@ async function start() {
   await speak(chosen in LANGUAGES ? chosen : '');
   document.getElementById('boot')?.remove();
   listen();
-  for (const { phase, key, to, text } of tab.pending) if (phase === 'waiting') wire.say({ key, to, text });
+  for (const { phase, key, to, text } of tab.pending)
+    if (phase === 'waiting') wire.say({ key, to, text });
   if (tab.id) wire.start(tab);
 }
 

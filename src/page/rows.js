@@ -7,7 +7,7 @@
 export const GROUP = 5 * 60_000;
 
 /**
- * @typedef {import('./state.js').Conversation} Conversation
+ * @typedef {import('./conversation.js').Conversation} Conversation
  * @typedef {{kind: 'message', key: string, seq: number, from: string, text: string, at: number,
  *   own: boolean, first: boolean, last: boolean, sent: 'yes' | 'waiting' | 'refused',
  *   refusal: import('./frames.js').Refusal | null}} MessageRow `first` and `last` of its group;
@@ -66,18 +66,34 @@ export function rows(it, me) {
     if (entry.seq === it.line) mark('line', 'line');
     if (entry.text === null) continue;
     message({
-      kind: 'message', key: entry.key ? `p${entry.key}` : `e${entry.seq}`, seq: entry.seq, from: entry.from, text: entry.text,
-      at: entry.at, own: entry.fromId === me.id && me.id !== '', first: true, last: true,
-      sent: 'yes', refusal: null,
+      kind: 'message',
+      key: entry.key ? `p${entry.key}` : `e${entry.seq}`,
+      seq: entry.seq,
+      from: entry.from,
+      text: entry.text,
+      at: entry.at,
+      own: entry.fromId === me.id && me.id !== '',
+      first: true,
+      last: true,
+      sent: 'yes',
+      refusal: null,
     });
   }
   for (; it.holes[hole]; hole += 1) mark('hole', `hole-${it.holes[hole].to}`);
   for (const pending of it.pending) {
     if (pending.seen) continue;
     message({
-      kind: 'message', key: `p${pending.key}`, seq: 0, from: me.name, text: pending.text,
-      at: pending.at, own: true, first: true, last: true,
-      sent: pending.phase === 'refused' ? 'refused' : 'waiting', refusal: pending.refusal,
+      kind: 'message',
+      key: `p${pending.key}`,
+      seq: 0,
+      from: me.name,
+      text: pending.text,
+      at: pending.at,
+      own: true,
+      first: true,
+      last: true,
+      sent: pending.phase === 'refused' ? 'refused' : 'waiting',
+      refusal: pending.refusal,
     });
   }
   return list;
@@ -99,10 +115,14 @@ export function blocks(list) {
   /** @type {Row[]} */
   let above = [];
   for (const row of list) {
-    const key = row.kind !== 'message' || row.seq === 0 ? found.at(-1)?.key : `block-${Math.floor(row.seq / BLOCK)}`;
+    const key =
+      row.kind !== 'message' || row.seq === 0
+        ? found.at(-1)?.key
+        : `block-${Math.floor(row.seq / BLOCK)}`;
     above.push(row);
     if (row.kind !== 'message') continue;
-    if (key === undefined || key !== found.at(-1)?.key) found.push({ key: key ?? 'block-0', rows: [] });
+    if (key === undefined || key !== found.at(-1)?.key)
+      found.push({ key: key ?? 'block-0', rows: [] });
     found[found.length - 1].rows.push(...above);
     above = [];
   }

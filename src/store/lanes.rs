@@ -65,7 +65,8 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The loop's end of the store.
 ///
-/// Every job that was taken is answered exactly once, through [`Lanes::take`].
+/// Every job that was taken is answered exactly once, through [`Lanes::take`], unless
+/// [`Answer::Fatal`] comes first.
 pub struct Lanes {
     writer: Option<Sender<(Ticket, Write)>>,
     pages: Option<Sender<(Ticket, Read)>>,

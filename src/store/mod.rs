@@ -43,8 +43,8 @@ pub enum Place {
     /// A folder of its own, made on the first start with mode 0700. Other things may lie in it;
     /// ours is everything whose name begins with `kith.`.
     Folder(PathBuf),
-    /// Memory that outlives its connections, so that a simulation can let the server crash and start
-    /// again.
+    /// Memory that outlives its connections, so that a simulation can let the server crash and
+    /// start again.
     Memory(MemoryDisk),
 }
 
@@ -105,7 +105,8 @@ impl fmt::Display for OpenError {
         match self {
             Self::Folder { path, why } => write!(
                 f,
-                "cannot keep data in {}: {why}; make the folder writable for this user, or name another with --data",
+                "cannot keep data in {}: {why}; make the folder writable for this user, or name \
+                 another with --data",
                 path.display()
             ),
             Self::InUse { path } => write!(
@@ -115,7 +116,8 @@ impl fmt::Display for OpenError {
             ),
             Self::NotADatabase { path } => write!(
                 f,
-                "{} is not a database, or is damaged; restore it from a backup, or move it away to start empty",
+                "{} is not a database, or is damaged; restore it from a backup, or move it away to \
+                 start empty",
                 path.display()
             ),
             Self::Foreign { path } => write!(
@@ -125,12 +127,14 @@ impl fmt::Display for OpenError {
             ),
             Self::Newer { path, found, known } => write!(
                 f,
-                "{} was written by a newer Kith (schema {found}, this one knows {known}); start that version, or restore a backup from before",
+                "{} was written by a newer Kith (schema {found}, this one knows {known}); \
+                 start that version, or restore a backup from before",
                 path.display()
             ),
             Self::Locked { path } => write!(
                 f,
-                "{} is locked by another process; end whatever has it open (a database shell, a backup) and start again",
+                "{} is locked by another process; end whatever has it open (a database shell, a \
+                 backup) and start again",
                 path.display()
             ),
             Self::Failed {

@@ -10,13 +10,13 @@
 //! | what failed | what it means | the answer |
 //! |---|---|---|
 //! | `begin`, or the commit had no effect | disk full, locked | not done, for all; go on |
-//! | one command | a bug, a damaged page | rolled back and replayed one by one: not done, for the guilty |
+//! | one command | a bug, a damaged page | replayed one by one: not done, for the guilty one |
 //! | the flush | nobody can tell what is on disk | unknown, for all; the process ends |
 //!
 //! After a failed flush the kernel may have dropped the dirty pages and report success next time,
 //! so there is no second attempt: only a restart reads what the disk really holds.
 
-use crate::chat::durable::{Write, WriteResult};
+use crate::chat::durable::{Write, WriteResult, Written};
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::UnixMillis;
 use crate::ids::Ticket;
@@ -204,14 +204,21 @@ impl<E: Engine> Writer<E> {
     }
 }
 
-/// Answers the batch, whose answers begin at `from`, with `code`; what was refused by a rule stays
-/// refused by that rule.
+/// Answers the batch, whose answers begin at `from`, with `code`. What is true whatever became of
+/// the transaction stays: a refusal by a rule, and the first answer to what an earlier transaction
+/// had done; "not done" would be a lie about that.
 fn settle(batch: &[(Ticket, Write)], from: usize, code: ErrorCode, flush: &mut Flush) {
+    let place = |answer: &(Ticket, WriteResult)| match &answer.1 {
+        Ok(Written::Appended(entry)) => Some((entry.conv, entry.seq)),
+        _ => None,
+    };
+    let lost: Vec<_> = flush.answers[from..].iter().filter_map(place).collect();
     for (at, (ticket, _)) in batch.iter().enumerate() {
         let refusal = Refusal::new(code).retry(BUSY_RETRY);
         match flush.answers.get_mut(from + at) {
-            Some((_, answer @ Ok(_))) => *answer = Err(refusal),
             Some((_, Err(_))) => {}
+            Some((_, Ok(Written::Again { conv, seq, .. }))) if !lost.contains(&(*conv, *seq)) => {}
+            Some((_, answer)) => *answer = Err(refusal),
             None => flush.answers.push((*ticket, Err(refusal))),
         }
     }

@@ -1,8 +1,9 @@
 //! A WebSocket echo server over Kith's connection layer, for the Autobahn test suite.
 //!
-//! The smallest loop that obeys the rules of `conn`: it owns sockets, reads the clock once per turn,
-//! and does for each connection what the layer asks for. Whoever wants to see that layer used
-//! without a chat server around it can start here. Not a server to run: it accepts without a bound.
+//! The smallest loop that obeys the rules of `conn`: it owns sockets, reads the clock once per
+//! turn, and does for each connection what the layer asks for. Whoever wants to see that layer used
+//! without a chat server around it can start here. Not a server to run: it accepts without a bound,
+//! and reads one peer until it is dry while the others wait.
 
 use std::error::Error;
 use std::io::{self, IoSlice, Read, Write};

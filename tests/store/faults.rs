@@ -53,7 +53,8 @@ fn planned<const N: usize, const F: usize>(
 
 #[test]
 fn every_failure_is_answered_by_what_is_known_of_it() {
-    let failed = ["store_failed"; 3];
+    let (failed, done) = (["store_failed"; 3], ["1 (1)", "text_empty", "2 (2)"]);
+    let unknown = ["store_unknown", "text_empty", "store_unknown"];
     for case in [
         Case {
             step: 0,
@@ -67,7 +68,7 @@ fn every_failure_is_answered_by_what_is_known_of_it() {
             fault: Fault::Fails,
             calls: "begin apply rollback \
                     begin apply sweep commit begin apply sweep commit begin apply sweep commit",
-            answers: ["1 (1)", "text_empty", "2 (2)"],
+            answers: done,
             verdict: GOES_ON,
         },
         Case {
@@ -75,7 +76,7 @@ fn every_failure_is_answered_by_what_is_known_of_it() {
             fault: Fault::Fails,
             calls: "begin apply apply apply sweep rollback \
                     begin apply commit begin apply commit begin apply commit",
-            answers: ["1 (1)", "text_empty", "2 (2)"],
+            answers: done,
             verdict: GOES_ON,
         },
         Case {
@@ -89,14 +90,14 @@ fn every_failure_is_answered_by_what_is_known_of_it() {
             step: 5,
             fault: Fault::UnknownDone,
             calls: "begin apply apply apply sweep commit",
-            answers: ["store_unknown", "text_empty", "store_unknown"],
+            answers: unknown,
             verdict: ENDS,
         },
         Case {
             step: 5,
             fault: Fault::UnknownLost,
             calls: "begin apply apply apply sweep commit",
-            answers: ["store_unknown", "text_empty", "store_unknown"],
+            answers: unknown,
             verdict: ENDS,
         },
         Case {
@@ -109,11 +110,9 @@ fn every_failure_is_answered_by_what_is_known_of_it() {
     ] {
         let (batch, mut writer) = planned(BATCH, [(case.step, case.fault)]);
         let flush = writer.flush(&batch, UnixMillis(0));
-        let calls = writer.engine().calls.join(" ");
-        let answers = answers(&flush);
         let at = format!("{:?} at step {}", case.fault, case.step);
-        assert_eq!(calls, case.calls, "{at}");
-        assert_eq!(answers, case.answers, "{at}");
+        assert_eq!(writer.engine().calls.join(" "), case.calls, "{at}");
+        assert_eq!(answers(&flush), case.answers, "{at}");
         assert!((case.verdict)(&flush.verdict), "{at}: {:?}", flush.verdict);
         assert!(flush.trouble.is_some(), "{at}");
         for (_, result) in &flush.answers {
@@ -141,6 +140,23 @@ fn the_guilty_command_fails_alone() {
     let flush = writer.flush(&batch, UnixMillis(0));
     assert_eq!(answers(&flush), ["1 (1)", "store_failed", "2 (2)"]);
     assert_eq!((flush.commits, flush.verdict), (2, Verdict::GoOn));
+}
+
+#[test]
+fn what_an_earlier_commit_did_is_not_denied_when_a_later_one_fails() {
+    for (fault, says) in [
+        (Fault::Fails, "store_failed"),
+        (Fault::UnknownLost, "store_unknown"),
+    ] {
+        let mut server = InMemory::new().start(0);
+        server.check(&[&[("alice #1: a", "1 (1)")]]);
+        let lines = ["alice #1: a", "bob #2: b", "bob #2: b", "alice #1: b"];
+        let batch = batch(&server, lines);
+        // Begin, four commands, sweep: the commit is step 6.
+        let mut writer = Writer::new(Faulty::new(server.writer.into_engine(), [(6, fault)]));
+        let flush = writer.flush(&batch, UnixMillis(0));
+        assert_eq!(answers(&flush), ["again 1", says, says, "key_reused"]);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod contract;
 mod faults;
 mod faulty;
 mod ground;
+mod kill;
 mod lanes;
 mod model;
 mod sqlite;

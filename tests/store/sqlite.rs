@@ -83,7 +83,8 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
         with_database(|path| fs::write(path, "This is a letter to my mother.".repeat(99)).unwrap());
     assert_eq!(
         refusal(&junk),
-        "/data/kith.db is not a database, or is damaged; restore it from a backup, or move it away to start empty"
+        "/data/kith.db is not a database, or is damaged; restore it from a backup, or move it \
+         away to start empty"
     );
     let foreign = with_database(|path| {
         let database = Connection::open(path).unwrap();
@@ -105,7 +106,8 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
     let before = fs::read(newer.0.path().join("data/kith.db")).unwrap();
     assert_eq!(
         refusal(&newer),
-        "/data/kith.db was written by a newer Kith (schema 1000, this one knows 1); start that version, or restore a backup from before"
+        "/data/kith.db was written by a newer Kith (schema 1000, this one knows 1); start \
+         that version, or restore a backup from before"
     );
     assert_eq!(
         fs::read(newer.0.path().join("data/kith.db")).unwrap(),
@@ -140,7 +142,8 @@ fn a_database_that_another_process_holds_is_waited_for_and_then_refused() {
         .unwrap();
     assert_eq!(
         refusal(&ground),
-        "/data/kith.db is locked by another process; end whatever has it open (a database shell, a backup) and start again"
+        "/data/kith.db is locked by another process; end whatever has it open (a database shell, a \
+         backup) and start again"
     );
     drop(other);
     ground.start(0);
@@ -166,7 +169,8 @@ fn a_first_start_that_was_interrupted_is_taken_up_again() {
         "PRAGMA user_version = 0",
         "PRAGMA user_version = 0; DELETE FROM meta; DELETE FROM conversation; DELETE FROM app",
         "PRAGMA user_version = 0; DROP TABLE meta; DROP TABLE app; DROP TABLE person;
-         DROP TABLE conversation; DROP TABLE entry; DROP TABLE once; DROP TABLE refinery_schema_history",
+         DROP TABLE conversation; DROP TABLE entry; DROP TABLE once;
+         DROP TABLE refinery_schema_history",
     ] {
         let ground = InFile::new();
         ground.start(0);
@@ -238,6 +242,31 @@ fn a_damaged_log_is_an_error_and_never_a_gap() {
             matches!(result, Err(JobError::Engine(_))),
             "{damage}: {result:?}"
         );
+    }
+}
+
+#[test]
+fn a_head_that_fell_back_is_noticed_before_it_is_written_over() {
+    for (damage, says) in [
+        (
+            "UPDATE conversation SET head = 2",
+            "1 to 2 and holds 1 to 3",
+        ),
+        (
+            "UPDATE conversation SET head = 4",
+            "1 to 4 and holds 1 to 3",
+        ),
+        ("DELETE FROM entry WHERE seq = 1", "1 to 3 and holds 2 to 3"),
+        ("DELETE FROM entry", "1 to 3 and holds 1 to 0"),
+    ] {
+        let ground = InFile::new();
+        ground.start(0).fill(3);
+        ground.database().execute_batch(damage).unwrap();
+        let expected = format!(
+            "/data/kith.db: reading the lobby failed: it says {says}; look after the disk, or \
+             restore a backup"
+        );
+        assert_eq!(refusal(&ground), expected);
     }
 }
 

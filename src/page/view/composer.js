@@ -10,13 +10,26 @@ const utf8 = new TextEncoder();
 /** @param {import('./context.js').Context} context */
 export function composer({ say: { t, list }, act, draft }) {
   const field = h('textarea', {
-    rows: 1, 'aria-label': t('composer.label'), placeholder: t('composer.hint'), dir: 'auto',
-    'aria-describedby': 'composer-note', autocomplete: 'off',
+    rows: 1,
+    'aria-label': t('composer.label'),
+    placeholder: t('composer.hint'),
+    dir: 'auto',
+    'aria-describedby': 'composer-note',
+    autocomplete: 'off',
   });
   field.value = draft;
   const note = h('span', { id: 'composer-note', class: 'composer-note', role: 'status' });
-  const send = h('button', { type: 'submit', class: 'send', 'aria-label': t('composer.send'), title: t('composer.send') }, icon('send'));
-  const typing = h('div', { class: 'typing', 'aria-hidden': 'true' }, h('span', { class: 'dots' }, h('i'), h('i'), h('i')), h('span', { class: 'typing-who' }));
+  const send = h(
+    'button',
+    { type: 'submit', class: 'send', 'aria-label': t('composer.send'), title: t('composer.send') },
+    icon('send'),
+  );
+  const typing = h(
+    'div',
+    { class: 'typing', 'aria-hidden': 'true' },
+    h('span', { class: 'dots' }, h('i'), h('i'), h('i')),
+    h('span', { class: 'typing-who' }),
+  );
   const who = /** @type {HTMLElement} */ (typing.lastChild);
   let most = Infinity;
   let full = false;
@@ -29,7 +42,13 @@ export function composer({ say: { t, list }, act, draft }) {
     const bytes = field.value.length * 3 < NEAR * most ? 0 : utf8.encode(field.value).length;
     const near = bytes > NEAR * most;
     const over = bytes > most;
-    const words = trouble || (over ? t('composer.over', { n: bytes - most }) : near ? t('composer.left', { n: most - bytes }) : '');
+    const words =
+      trouble ||
+      (over
+        ? t('composer.over', { n: bytes - most })
+        : near
+          ? t('composer.left', { n: most - bytes })
+          : '');
     setText(note, full ? t('composer.full') : words);
     attribute(note, 'data-over', over || full || trouble !== '');
     attribute(send, 'disabled', over || full || field.value.trim() === '');
@@ -51,19 +70,25 @@ export function composer({ say: { t, list }, act, draft }) {
   // Shift, and every key of an input method that composes (keyCode 229 is how Safari says it), are
   // somebody else's. A keyboard on glass has no Shift+Enter: there Enter breaks the line.
   field.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229)
+      return;
     if (matchMedia('(hover: none) and (pointer: coarse)').matches) return;
     event.preventDefault();
     submit();
   });
-  const form = h('form', {
-    class: 'composer',
-    onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      submit();
-      field.focus();
+  const form = h(
+    'form',
+    {
+      class: 'composer',
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        submit();
+        field.focus();
+      },
     },
-  }, h('div', { class: 'composer-box' }, field, send), note);
+    h('div', { class: 'composer-box' }, field, send),
+    note,
+  );
 
   /** @param {string[]} names */
   function typingWords(names) {

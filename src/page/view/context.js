@@ -7,7 +7,8 @@
  *   drop: (key: string) => void, typing: () => void, draft: (text: string) => void,
  *   older: () => void, morePeople: () => void, present: (here: boolean) => void,
  *   go: (pane: Pane) => void, togglePeople: () => void,
- *   language: (code: string) => void, theme: (theme: string) => void, notify: (on: boolean) => void,
+ *   language: (code: string) => void, theme: (theme: string) => void,
+ *   notify: (on: boolean) => void,
  * }} Actions
  * @typedef {'rooms' | 'messages' | 'people'} Pane what a narrow screen shows
  * @typedef {{say: import('../i18n.js').Speaker, act: Actions, name: string, draft: string}} Context

@@ -1,16 +1,18 @@
 // The messages of one conversation, and where one is in them.
 //
-// Two promises: whoever reads at the end stays at the end, and nothing that is being read moves when
-// something is added above it. The log is an ordinary long list; `content-visibility` (style.css)
-// keeps the browser from laying out what is far away, and what is far away can still be found by it.
+// Two promises: whoever reads at the end stays at the end, and what is being read stays put when
+// something is added above it. The log is an ordinary long list, in blocks; `content-visibility`
+// (style/messages.css) keeps the browser from laying out what is far away, which it can still find.
 
-import { canLoadOlder, current, unread } from '../state.js';
+import { canLoadOlder, unread } from '../conversation.js';
+import { current } from '../state.js';
 import { blocks, rows } from '../rows.js';
 import { avatar } from './avatar.js';
 import { Keyed, attribute, h, icon, setText } from './dom.js';
 import { linked } from './text.js';
 
 /** @typedef {import('../rows.js').MessageRow} MessageRow */
+/** @typedef {import('../conversation.js').Conversation} Conversation */
 
 /** Within so many pixels of the end, one is at the end. */
 const END = 48;
@@ -26,24 +28,51 @@ export function messages(context) {
   const { t } = say;
   const column = h('div', { class: 'column' });
   const loading = h('p', { class: 'note loading', hidden: true }, t('log.loading'));
-  const empty = h('div', { class: 'empty', hidden: true },
-    icon('logo'), h('p', { class: 'empty-title' }, t('log.empty')), h('p', {}, t('log.emptyHint')));
-  const log = h('div', { class: 'log', role: 'log', 'aria-label': t('log.label'), tabindex: 0 }, loading, empty, column);
+  const empty = h(
+    'div',
+    { class: 'empty', hidden: true },
+    icon('logo'),
+    h('p', { class: 'empty-title' }, t('log.empty')),
+    h('p', {}, t('log.emptyHint')),
+  );
+  const log = h(
+    'div',
+    { class: 'log', role: 'log', 'aria-label': t('log.label'), tabindex: 0 },
+    loading,
+    empty,
+    column,
+  );
   const count = h('span', { class: 'badge', 'aria-hidden': 'true' });
-  const jump = h('button', { type: 'button', class: 'jump', hidden: true, onclick: () => toEnd(true) }, count, icon('down'));
+  const jump = h(
+    'button',
+    { type: 'button', class: 'jump', hidden: true, onclick: () => toEnd(true) },
+    count,
+    icon('down'),
+  );
   /** What is in each block. @type {WeakMap<Element, Keyed<import('../rows.js').Row>>} */
   const contents = new WeakMap();
   /** @type {Keyed<ReturnType<typeof blocks>[number]>} */
-  const keyed = new Keyed(column, () => {
-    const block = h('div', { class: 'block' });
-    contents.set(block, new Keyed(block, (row) => create(row, context), (element, row) => update(element, row, context)));
-    return block;
-  }, (block, { rows: list }) => {
-    if (contents.get(block)?.render(list)) attribute(block, 'data-fresh', true);
-  });
+  const keyed = new Keyed(
+    column,
+    () => {
+      const block = h('div', { class: 'block' });
+      contents.set(
+        block,
+        new Keyed(
+          block,
+          (row) => create(row, context),
+          (element, row) => update(element, row, context),
+        ),
+      );
+      return block;
+    },
+    (block, { rows: list }) => {
+      if (contents.get(block)?.render(list)) attribute(block, 'data-fresh', true);
+    },
+  );
 
   let atEnd = true;
-  /** @type {import('../state.js').Conversation | null} */
+  /** @type {Conversation | null} */
   let shown = null;
   let lineShown = 0;
 
@@ -53,7 +82,10 @@ export function messages(context) {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     // Far away, a ride through everything in between helps nobody.
     const near = log.scrollHeight - log.scrollTop < 4 * log.clientHeight;
-    log.scrollTo({ top: log.scrollHeight, behavior: smooth && near && !calm ? 'smooth' : 'instant' });
+    log.scrollTo({
+      top: log.scrollHeight,
+      behavior: smooth && near && !calm ? 'smooth' : 'instant',
+    });
   }
 
   function look() {
@@ -64,7 +96,12 @@ export function messages(context) {
   }
 
   function report() {
-    act.present(atEnd && document.visibilityState === 'visible' && document.hasFocus() && log.offsetParent !== null);
+    act.present(
+      atEnd &&
+        document.visibilityState === 'visible' &&
+        document.hasFocus() &&
+        log.offsetParent !== null,
+    );
   }
 
   log.addEventListener('scroll', look, { passive: true });
@@ -81,7 +118,10 @@ export function messages(context) {
   function hold(list) {
     const top = log.getBoundingClientRect().top;
     const below = (/** @type {Element} */ it) => it.getBoundingClientRect().bottom > top + 1;
-    const anchor = [...column.children].filter(below).flatMap((block) => [...block.querySelectorAll('.message')]).find(below);
+    const anchor = [...column.children]
+      .filter(below)
+      .flatMap((block) => [...block.querySelectorAll('.message')])
+      .find(below);
     const before = anchor?.getBoundingClientRect().top ?? 0;
     // The browser's own anchoring does nothing at the very top, and must not do it twice elsewhere.
     log.style.setProperty('overflow-anchor', 'none');
@@ -90,26 +130,29 @@ export function messages(context) {
     requestAnimationFrame(() => log.style.removeProperty('overflow-anchor'));
   }
 
-  /** A block that is new or different is laid out once, wherever it is, so that the browser remembers
-   * its true height when it skips it from then on (`contain-intrinsic-size: auto`): nothing moves
-   * when it comes near. */
+  /** A block that is new or different is laid out once, wherever it is, so that the browser
+   * remembers its true height when it skips it from then on (`contain-intrinsic-size: auto`):
+   * nothing moves when it comes near. */
   function known() {
     const fresh = [...column.children].filter((block) => block.hasAttribute('data-fresh'));
     if (fresh.length === 0) return;
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      const { top, bottom, height } = log.getBoundingClientRect();
-      for (const block of fresh) {
-        const box = block.getBoundingClientRect();
-        // What is in sight stays as it is until it is far away: no flicker, no shift.
-        if (box.bottom < top - height || box.top > bottom + height) block.removeAttribute('data-fresh');
-      }
-    }));
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        const { top, bottom, height } = log.getBoundingClientRect();
+        for (const block of fresh) {
+          const box = block.getBoundingClientRect();
+          // What is in sight stays as it is until it is far away: no flicker, no shift.
+          if (box.bottom < top - height || box.top > bottom + height)
+            block.removeAttribute('data-fresh');
+        }
+      }),
+    );
   }
 
-  /** @param {import('../state.js').Conversation} it @param {import('../state.js').State} state */
+  /** @param {Conversation} it @param {import('../state.js').State} state */
   function renderRows(it, state) {
     const prepended = shown !== null && shown.loaded && it.first < shown.first && it.loaded;
-    const begins = it.loaded && !(shown?.loaded);
+    const begins = it.loaded && !shown?.loaded;
     const ownNew = it.pending.length > (shown?.pending.length ?? 0);
     // What is only fetched is not news to be read out.
     attribute(log, 'aria-busy', (prepended || begins || it.behind > 0 || !it.loaded) && 'true');
@@ -140,8 +183,15 @@ export function messages(context) {
     /** @param {import('../state.js').State} state */
     render(state) {
       const it = current(state);
-      const changed = !shown || it.entries !== shown.entries || it.pending !== shown.pending || it.line !== lineShown
-        || it.holes !== shown.holes || it.loaded !== shown.loaded || it.first !== shown.first || it.floor !== shown.floor;
+      const changed =
+        !shown ||
+        it.entries !== shown.entries ||
+        it.pending !== shown.pending ||
+        it.line !== lineShown ||
+        it.holes !== shown.holes ||
+        it.loaded !== shown.loaded ||
+        it.first !== shown.first ||
+        it.floor !== shown.floor;
       if (changed) renderRows(it, state);
       shown = it;
       loading.hidden = it.loaded && it.asking !== 'older';
@@ -162,10 +212,21 @@ function create(row, { say: { t, day } }) {
   }
   if (row.kind === 'day') {
     const date = new Date(row.at);
-    const iso = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, '0')).join('-');
-    return h('h2', { class: 'day', id: row.key }, h('time', { datetime: iso }, day(row.at, Date.now())));
+    const iso = [date.getFullYear(), date.getMonth() + 1, date.getDate()]
+      .map((part) => String(part).padStart(2, '0'))
+      .join('-');
+    return h(
+      'h2',
+      { class: 'day', id: row.key },
+      h('time', { datetime: iso }, day(row.at, Date.now())),
+    );
   }
-  if (row.kind === 'line') return h('div', { class: 'line', id: row.key, role: 'separator', 'aria-label': t('log.new') }, h('span', {}, t('log.new')));
+  if (row.kind === 'line')
+    return h(
+      'div',
+      { class: 'line', id: row.key, role: 'separator', 'aria-label': t('log.new') },
+      h('span', {}, t('log.new')),
+    );
   return h('p', { class: 'note', id: row.key }, t(`log.${row.kind}`));
 }
 
@@ -174,18 +235,44 @@ function create(row, { say: { t, day } }) {
 function update(element, row, context) {
   if (row.kind !== 'message') return;
   const { t, time } = context.say;
-  element.className = ['message', row.own && 'own', row.first && 'first', row.last && 'last', row.sent !== 'yes' && row.sent]
-    .filter(Boolean).join(' ');
-  attribute(element, 'aria-label', t('message.label', { from: row.own ? t('message.own') : row.from, time: row.at ? time(row.at) : '' }));
+  element.className = [
+    'message',
+    row.own && 'own',
+    row.first && 'first',
+    row.last && 'last',
+    row.sent !== 'yes' && row.sent,
+  ]
+    .filter(Boolean)
+    .join(' ');
+  attribute(
+    element,
+    'aria-label',
+    t('message.label', {
+      from: row.own ? t('message.own') : row.from,
+      time: row.at ? time(row.at) : '',
+    }),
+  );
   const text = element.querySelector('.text');
   // The words of a message never change under the same key; the rest is small.
-  const words = text instanceof HTMLElement ? [text, element.querySelector('.fold')] : body(row.text, t);
-  const bubble = h('div', { class: 'bubble' },
-    row.first && !row.own && h('div', { class: 'from', 'data-hue': String(hueOf(row.from)) }, h('bdi', {}, row.from)),
-    .../** @type {HTMLElement[]} */ (words.filter(Boolean)), meta(row, context));
+  const words =
+    text instanceof HTMLElement ? [text, element.querySelector('.fold')] : body(row.text, t);
+  const bubble = h(
+    'div',
+    { class: 'bubble' },
+    row.first &&
+      !row.own &&
+      h('div', { class: 'from', 'data-hue': String(hueOf(row.from)) }, h('bdi', {}, row.from)),
+    .../** @type {HTMLElement[]} */ (words.filter(Boolean)),
+    meta(row, context),
+  );
   element.replaceChildren(
     ...(row.own ? [] : [row.first ? avatar(row.from) : h('span', { class: 'avatar-space' })]),
-    h('div', { class: 'stack' }, bubble, ...(row.sent === 'refused' ? [trouble(row, context)] : [])),
+    h(
+      'div',
+      { class: 'stack' },
+      bubble,
+      ...(row.sent === 'refused' ? [trouble(row, context)] : []),
+    ),
   );
 }
 
@@ -195,33 +282,68 @@ const hueOf = (name) => avatar(name).dataset.hue ?? '0';
 /** @param {string} text @param {import('../i18n.js').Speaker['t']} t @returns {HTMLElement[]} */
 function body(text, t) {
   const words = h('div', { class: 'text', dir: 'auto' }, ...linked(text));
-  if (text.length < LONG_CHARS && text.split('\n', LONG_LINES + 1).length <= LONG_LINES) return [words];
+  if (text.length < LONG_CHARS && text.split('\n', LONG_LINES + 1).length <= LONG_LINES)
+    return [words];
   words.classList.add('folded');
-  const more = h('button', {
-    type: 'button', class: 'fold link-button',
-    onclick: () => {
-      words.classList.remove('folded');
-      more.remove();
+  const more = h(
+    'button',
+    {
+      type: 'button',
+      class: 'fold link-button',
+      onclick: () => {
+        words.classList.remove('folded');
+        more.remove();
+      },
     },
-  }, t('log.more'));
+    t('log.more'),
+  );
   return [words, more];
 }
 
-/** Time and fate, in the corner. @param {MessageRow} row @param {import('./context.js').Context} context */
+/** Time and fate, in the corner. @param {MessageRow} row
+ * @param {import('./context.js').Context} context */
 function meta(row, { say: { t, time, full, knows } }) {
-  const held = row.refusal && knows(`refusal.${row.refusal.name}`) ? t(`refusal.${row.refusal.name}`) : t('message.waiting');
+  const held =
+    row.refusal && knows(`refusal.${row.refusal.name}`)
+      ? t(`refusal.${row.refusal.name}`)
+      : t('message.waiting');
   const fate = { yes: t('message.sent'), waiting: held, refused: t('message.refused') }[row.sent];
-  return h('span', { class: 'meta' },
-    row.at > 0 && h('time', { datetime: new Date(row.at).toISOString(), title: full(row.at) }, time(row.at)),
-    row.own && h('span', { class: 'fate', title: fate }, icon({ yes: 'sent', waiting: 'waiting', refused: 'refused' }[row.sent]), h('span', { class: 'unseen' }, fate)));
+  return h(
+    'span',
+    { class: 'meta' },
+    row.at > 0 &&
+      h('time', { datetime: new Date(row.at).toISOString(), title: full(row.at) }, time(row.at)),
+    row.own &&
+      h(
+        'span',
+        { class: 'fate', title: fate },
+        icon({ yes: 'sent', waiting: 'waiting', refused: 'refused' }[row.sent]),
+        h('span', { class: 'unseen' }, fate),
+      ),
+  );
 }
 
 /** Why it was not sent, and what can be done. @param {MessageRow} row
  * @param {import('./context.js').Context} context */
 function trouble(row, { say: { t, knows }, act }) {
   const key = row.key.slice(1);
-  const why = row.refusal ? (knows(`refusal.${row.refusal.name}`) ? t(`refusal.${row.refusal.name}`) : row.refusal.message) : '';
-  const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) => h('button', { type: 'button', class: 'link-button', onclick }, label);
-  return h('div', { class: 'trouble' }, h('span', {}, `${t('message.refused')}. ${why}`),
-    h('span', { class: 'remedies' }, button(t('message.again'), () => act.again(key)), button(t('message.edit'), () => act.edit(key)), button(t('message.drop'), () => act.drop(key))));
+  const why = row.refusal
+    ? knows(`refusal.${row.refusal.name}`)
+      ? t(`refusal.${row.refusal.name}`)
+      : row.refusal.message
+    : '';
+  const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) =>
+    h('button', { type: 'button', class: 'link-button', onclick }, label);
+  return h(
+    'div',
+    { class: 'trouble' },
+    h('span', {}, `${t('message.refused')}. ${why}`),
+    h(
+      'span',
+      { class: 'remedies' },
+      button(t('message.again'), () => act.again(key)),
+      button(t('message.edit'), () => act.edit(key)),
+      button(t('message.drop'), () => act.drop(key)),
+    ),
+  );
 }

@@ -1,38 +1,69 @@
 // Conversations, and at their foot oneself: name, settings, the way out.
 
 import { LANGUAGES } from '../i18n.js';
-import { current, unread } from '../state.js';
+import { unread } from '../conversation.js';
+import { current } from '../state.js';
 import { setting } from '../storage.js';
 import { avatar } from './avatar.js';
 import { attribute, h, icon, iconButton, setText } from './dom.js';
 
 /** @param {import('./context.js').Context} context */
 export function rooms(context) {
-  const { say: { t, brief }, act } = context;
+  const {
+    say: { t, brief },
+    act,
+  } = context;
   const filter = h('input', {
-    type: 'search', class: 'filter', 'aria-label': t('rooms.filter'), placeholder: t('rooms.filter'),
-    'aria-keyshortcuts': 'Control+K', autocomplete: 'off', spellcheck: 'false',
+    type: 'search',
+    class: 'filter',
+    'aria-label': t('rooms.filter'),
+    placeholder: t('rooms.filter'),
+    'aria-keyshortcuts': 'Control+K',
+    autocomplete: 'off',
+    spellcheck: 'false',
   });
   const title = h('span', { class: 'room-title' }, t('rooms.lobby'));
   const preview = h('span', { class: 'room-preview' });
   const when = h('span', { class: 'room-when' });
   const badge = h('span', { class: 'badge', hidden: true });
-  const lobby = h('button', { type: 'button', class: 'room', 'aria-current': 'page', onclick: () => act.go('messages') },
+  const lobby = h(
+    'button',
+    { type: 'button', class: 'room', 'aria-current': 'page', onclick: () => act.go('messages') },
     h('span', { class: 'avatar room-avatar', 'aria-hidden': 'true' }, icon('logo')),
-    h('span', { class: 'room-lines' }, h('span', { class: 'room-line' }, title, when), h('span', { class: 'room-line' }, preview, badge)));
+    h(
+      'span',
+      { class: 'room-lines' },
+      h('span', { class: 'room-line' }, title, when),
+      h('span', { class: 'room-line' }, preview, badge),
+    ),
+  );
   const list = h('ul', { class: 'room-list' }, h('li', {}, lobby));
   const none = h('p', { class: 'people-note', hidden: true }, t('rooms.none'));
   const own = me(context);
-  const element = h('nav', { class: 'rooms', 'aria-label': t('rooms.title') },
-    h('header', { class: 'bar' }, h('span', { class: 'logo' }, icon('logo')), h('h2', {}, t('app.name'))),
-    h('div', { class: 'filter-box' }, icon('search'), filter), list, none, ...own.elements);
+  const element = h(
+    'nav',
+    { class: 'rooms', 'aria-label': t('rooms.title') },
+    h(
+      'header',
+      { class: 'bar' },
+      h('span', { class: 'logo' }, icon('logo')),
+      h('h2', {}, t('app.name')),
+    ),
+    h('div', { class: 'filter-box' }, icon('search'), filter),
+    list,
+    none,
+    ...own.elements,
+  );
 
-  const shown = () => [...list.querySelectorAll('button')].filter((room) => !room.closest('li')?.hidden);
+  const shown = () =>
+    [...list.querySelectorAll('button')].filter((room) => !room.closest('li')?.hidden);
   filter.addEventListener('input', () => {
     const wanted = filter.value.trim().toLocaleLowerCase();
     for (const room of list.querySelectorAll('button')) {
       const name = room.querySelector('.room-title')?.textContent ?? '';
-      /** @type {HTMLElement} */ (room.closest('li')).hidden = !name.toLocaleLowerCase().includes(wanted);
+      /** @type {HTMLElement} */ (room.closest('li')).hidden = !name
+        .toLocaleLowerCase()
+        .includes(wanted);
     }
     none.hidden = shown().length > 0;
   });
@@ -47,18 +78,25 @@ export function rooms(context) {
       shown()[0]?.click();
     } else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && index >= 0) {
       event.preventDefault();
-      at[Math.min(at.length - 1, Math.max(0, index + (event.key === 'ArrowDown' ? 1 : -1)))].focus();
+      at[
+        Math.min(at.length - 1, Math.max(0, index + (event.key === 'ArrowDown' ? 1 : -1)))
+      ].focus();
     }
   });
 
   /** @param {import('../state.js').State} state */
   function previewOf(state) {
     const it = current(state);
-    const last = it.pending.findLast((message) => !message.seen) ?? it.entries.findLast((entry) => entry.text !== null);
+    const last =
+      it.pending.findLast((message) => !message.seen) ??
+      it.entries.findLast((entry) => entry.text !== null);
     if (!last) return { text: t('rooms.lobbyAbout'), at: 0 };
     const mine = !('from' in last) || last.fromId === state.id;
     const text = (last.text ?? '').slice(0, 200).replace(/\s+/g, ' ');
-    return { text: mine ? t('rooms.own', { text }) : `${'from' in last ? last.from : ''}: ${text}`, at: last.at };
+    return {
+      text: mine ? t('rooms.own', { text }) : `${'from' in last ? last.from : ''}: ${text}`,
+      at: last.at,
+    };
   }
 
   return {
@@ -84,21 +122,74 @@ export function rooms(context) {
 function me({ say: { t, language }, act }) {
   const face = h('span', { class: 'face' });
   const name = h('bdi', { class: 'me-name' });
-  const option = (/** @type {string} */ value, /** @type {string} */ label, /** @type {boolean} */ selected, lang = '') => h('option', { value, selected, lang: lang || null }, label);
-  /** @param {string} label @param {string} id @param {HTMLElement[]} options @param {(value: string) => void} change */
-  const choice = (label, id, options, change) => h('div', { class: 'setting' }, h('label', { for: id }, label),
-    h('select', { id, onchange: (/** @type {any} */ event) => change(event.target.value) }, ...options));
+  const option = (
+    /** @type {string} */ value,
+    /** @type {string} */ label,
+    /** @type {boolean} */ selected,
+    lang = '',
+  ) => h('option', { value, selected, lang: lang || null }, label);
+  /** @param {string} label @param {string} id @param {HTMLElement[]} options
+   * @param {(value: string) => void} change */
+  const choice = (label, id, options, change) =>
+    h(
+      'div',
+      { class: 'setting' },
+      h('label', { for: id }, label),
+      h(
+        'select',
+        { id, onchange: (/** @type {any} */ event) => change(event.target.value) },
+        ...options,
+      ),
+    );
   const permission = typeof Notification === 'undefined' ? 'denied' : Notification.permission;
   const blocked = permission === 'denied';
   const notes = setting('notify') === 'on' && permission === 'granted';
   const theme = setting('theme') || 'auto';
-  const panel = h('section', { class: 'settings', id: 'settings', 'aria-label': t('me.settings'), hidden: true },
-    choice(t('me.language'), 'set-language', Object.entries(LANGUAGES).map(([code, label]) => option(code, label, code === language, code)), act.language),
-    choice(t('me.theme'), 'set-theme', ['auto', 'light', 'dark'].map((one) => option(one, t(`me.theme.${one}`), one === theme)), act.theme),
-    blocked ? h('div', { class: 'setting' }, h('span', {}, t('me.notify')), h('span', { class: 'hint' }, t('me.notify.denied')))
-      : choice(t('me.notify'), 'set-notify', [option('off', t('me.notify.off'), !notes), option('on', t('me.notify.on'), notes)], (value) => act.notify(value === 'on')),
-    h('div', { class: 'setting' }, h('span', { class: 'hint' }, t('me.leaveHint')), h('button', { type: 'button', class: 'secondary danger', onclick: () => act.leave() }, t('me.leave'))));
-  const toggle = iconButton('settings', t('me.settings'), () => open(panel.hidden !== false), { 'aria-expanded': 'false', 'aria-controls': 'settings' });
+  const panel = h(
+    'section',
+    { class: 'settings', id: 'settings', 'aria-label': t('me.settings'), hidden: true },
+    choice(
+      t('me.language'),
+      'set-language',
+      Object.entries(LANGUAGES).map(([code, label]) =>
+        option(code, label, code === language, code),
+      ),
+      act.language,
+    ),
+    choice(
+      t('me.theme'),
+      'set-theme',
+      ['auto', 'light', 'dark'].map((one) => option(one, t(`me.theme.${one}`), one === theme)),
+      act.theme,
+    ),
+    blocked
+      ? h(
+          'div',
+          { class: 'setting' },
+          h('span', {}, t('me.notify')),
+          h('span', { class: 'hint' }, t('me.notify.denied')),
+        )
+      : choice(
+          t('me.notify'),
+          'set-notify',
+          [option('off', t('me.notify.off'), !notes), option('on', t('me.notify.on'), notes)],
+          (value) => act.notify(value === 'on'),
+        ),
+    h(
+      'div',
+      { class: 'setting' },
+      h('span', { class: 'hint' }, t('me.leaveHint')),
+      h(
+        'button',
+        { type: 'button', class: 'secondary danger', onclick: () => act.leave() },
+        t('me.leave'),
+      ),
+    ),
+  );
+  const toggle = iconButton('settings', t('me.settings'), () => open(panel.hidden !== false), {
+    'aria-expanded': 'false',
+    'aria-controls': 'settings',
+  });
 
   /** @param {boolean} wanted */
   function open(wanted) {
@@ -114,7 +205,13 @@ function me({ say: { t, language }, act }) {
     open(false);
     toggle.focus();
   });
-  const strip = h('footer', { class: 'me' }, face, h('span', { class: 'me-lines' }, name, h('span', { class: 'hint' }, t('me.guest'))), toggle);
+  const strip = h(
+    'footer',
+    { class: 'me' },
+    face,
+    h('span', { class: 'me-lines' }, name, h('span', { class: 'hint' }, t('me.guest'))),
+    toggle,
+  );
   return {
     elements: [panel, strip],
     close: () => open(false),

@@ -11,14 +11,17 @@ import { status } from './status.js';
 
 /** @typedef {import('./context.js').Pane} Pane */
 
-/** One column; style.css has the same number. */
+/** One column; style/columns.css has the same number. */
 const NARROW = '(max-width: 759px)';
 /** Three columns; between the two, people lie over the messages. */
 const WIDE = '(min-width: 1080px)';
 
 /** @param {import('./context.js').Context} context */
 export function shell(context) {
-  const { say: { t }, act } = context;
+  const {
+    say: { t },
+    act,
+  } = context;
   const log = messages(context);
   const write = composer(context);
   const side = people(context);
@@ -28,14 +31,32 @@ export function shell(context) {
   const title = h('h1', { tabindex: -1 }, t('rooms.lobby'));
   const sub = h('span', { class: 'sub' });
   const online = h('span', { class: 'people-count', 'aria-hidden': 'true' });
-  const peopleButton = h('button', {
-    type: 'button', class: 'icon-button people-button', 'aria-controls': 'people', onclick: () => act.togglePeople(),
-  }, icon('people'), online);
-  const header = h('header', { class: 'bar' },
+  const peopleButton = h(
+    'button',
+    {
+      type: 'button',
+      class: 'icon-button people-button',
+      'aria-controls': 'people',
+      onclick: () => act.togglePeople(),
+    },
+    icon('people'),
+    online,
+  );
+  const header = h(
+    'header',
+    { class: 'bar' },
     iconButton('back', t('pane.back'), () => act.go('rooms'), { class: 'icon-button back' }),
     h('span', { class: 'avatar room-avatar', 'aria-hidden': 'true' }, icon('logo')),
-    h('div', { class: 'bar-lines' }, title, sub), peopleButton);
-  const talk = h('main', { class: 'talk' }, header, h('div', { class: 'log-box' }, ...line.elements, ...log.elements), ...write.elements);
+    h('div', { class: 'bar-lines' }, title, sub),
+    peopleButton,
+  );
+  const talk = h(
+    'main',
+    { class: 'talk' },
+    header,
+    h('div', { class: 'log-box' }, ...line.elements, ...log.elements),
+    ...write.elements,
+  );
   const element = h('div', { class: 'app' }, nav.element, talk, side.element);
 
   /** @type {Pane} */
@@ -88,16 +109,25 @@ export function shell(context) {
   /** @param {KeyboardEvent} event */
   function keys(event) {
     if (event.isComposing || event.defaultPrevented) return;
-    if (event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey) {
+    if (
+      event.key.toLowerCase() === 'k' &&
+      (event.ctrlKey || event.metaKey) &&
+      !event.shiftKey &&
+      !event.altKey
+    ) {
       event.preventDefault();
       if (narrow.matches) act.go('rooms');
       nav.filter();
     } else if (event.key === 'Escape') {
       if (narrow.matches && pane !== 'messages') act.go('messages');
       else if (lying) togglePeople();
-      else if (document.activeElement?.closest('.talk') && write.empty() && !log.atEnd()) log.toEnd();
+      else if (document.activeElement?.closest('.talk') && write.empty() && !log.atEnd())
+        log.toEnd();
       write.focus();
-    } else if (typesText(event) && (document.activeElement?.closest('.log') || document.activeElement === title)) {
+    } else if (
+      typesText(event) &&
+      (document.activeElement?.closest('.log') || document.activeElement === title)
+    ) {
       // Whoever reads and begins to type wants to write.
       write.focus();
     }
@@ -105,7 +135,10 @@ export function shell(context) {
 
   arrange();
   return {
-    element, show, togglePeople, keys,
+    element,
+    show,
+    togglePeople,
+    keys,
     // On a narrow screen the keyboard on glass would cover what there is to read.
     focus: () => (narrow.matches ? title.focus() : write.focus()),
     take: write.take,
@@ -123,7 +156,11 @@ export function shell(context) {
       const n = state.people.total;
       setText(sub, n && current(state).loaded ? t('pane.online', { n }) : '\u00a0');
       setText(online, n ? String(n) : '');
-      attribute(peopleButton, 'aria-label', n ? `${t('pane.people')}, ${t('pane.online', { n })}` : t('pane.people'));
+      attribute(
+        peopleButton,
+        'aria-label',
+        n ? `${t('pane.people')}, ${t('pane.online', { n })}` : t('pane.people'),
+      );
       attribute(peopleButton, 'title', t('pane.people'));
       line.render(state, now);
       nav.render(state, now);
@@ -135,4 +172,9 @@ export function shell(context) {
 }
 
 /** @param {KeyboardEvent} event */
-const typesText = (event) => [...event.key].length === 1 && event.key !== ' ' && !event.ctrlKey && !event.metaKey && !event.altKey;
+const typesText = (event) =>
+  [...event.key].length === 1 &&
+  event.key !== ' ' &&
+  !event.ctrlKey &&
+  !event.metaKey &&
+  !event.altKey;

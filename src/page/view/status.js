@@ -12,11 +12,15 @@ export function linkWords({ link, online, conversations, open }, now, t) {
     case 'ended':
       return t('link.ended', { code: String(link.code) });
     case 'waiting':
-      return online ? t('link.waiting', { n: Math.max(1, Math.ceil((link.until - now) / 1000)) }) : t('link.offline');
+      return online
+        ? t('link.waiting', { n: Math.max(1, Math.ceil((link.until - now) / 1000)) })
+        : t('link.offline');
     case 'connecting':
       return online ? t('link.connecting') : t('link.offline');
     case 'live':
-      return behind ? t('link.behind', { percent: Math.floor((100 * (cursor.seq - behind)) / (head - behind)) }) : '';
+      return behind
+        ? t('link.behind', { percent: Math.floor((100 * (cursor.seq - behind)) / (head - behind)) })
+        : '';
     default:
       return '';
   }
@@ -25,7 +29,11 @@ export function linkWords({ link, online, conversations, open }, now, t) {
 /** @param {import('./context.js').Context} context */
 export function status({ say: { t }, act }) {
   const words = h('span', {});
-  const button = h('button', { type: 'button', class: 'link-button', onclick: () => act.reconnect() });
+  const button = h('button', {
+    type: 'button',
+    class: 'link-button',
+    onclick: () => act.reconnect(),
+  });
   // The seconds count down where they can be seen; to be read out once is enough.
   const spoken = h('span', { class: 'unseen', role: 'status' });
   const element = h('div', { class: 'status', hidden: true }, words, button);

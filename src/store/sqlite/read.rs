@@ -88,8 +88,8 @@ fn extent(connection: &Connection, conv: ConvId) -> Result<Extent, JobError> {
 }
 
 /// The aligned page of `next`, or where that is more than [`PAGE_BYTES`] the part of it that holds
-/// `next`. The parts are cut from the page's beginning, never from `next`, so that listeners who are
-/// behind by different amounts ask for the same few runs.
+/// `next`. The parts are cut from the page's beginning, never from `next`, so that listeners who
+/// are behind by different amounts ask for the same few runs.
 fn page(connection: &Connection, conv: ConvId, next: Seq) -> Result<Page, JobError> {
     let Extent { floor, head } = extent(connection, conv)?;
     let next = next.min(Seq::MAX).0.max(1);
@@ -290,14 +290,21 @@ fn entry(conv: ConvId, row: &Row) -> rusqlite::Result<Entry> {
 
 /// What stands in the row's `sum`.
 pub(super) fn sum(entry: &Entry, kind: i64, sender: i64, body: &str) -> u32 {
+    let numbers = [
+        entry.conv.0,
+        entry.seq.0.cast_signed(),
+        entry.n.cast_signed(),
+        entry.tag.0.into(),
+        kind,
+        sender,
+        entry.at.0,
+    ];
+    let mut head = [0; 8 * 7];
+    for (slot, number) in head.chunks_exact_mut(8).zip(numbers) {
+        slot.copy_from_slice(&number.to_le_bytes());
+    }
     let mut sum = crc32fast::Hasher::new();
-    sum.update(&entry.conv.0.to_le_bytes());
-    sum.update(&entry.seq.0.to_le_bytes());
-    sum.update(&entry.n.to_le_bytes());
-    sum.update(&entry.tag.0.to_le_bytes());
-    sum.update(&kind.to_le_bytes());
-    sum.update(&sender.to_le_bytes());
-    sum.update(&entry.at.0.to_le_bytes());
+    sum.update(&head);
     sum.update(body.as_bytes());
     sum.finalize()
 }

@@ -3,8 +3,8 @@
 //!
 //! Floor 2. The tables themselves are in `migrations/`, one file per version. Two numbers in the
 //! file's header say what it is before any table is looked at: `application_id` that it is ours,
-//! `user_version` which schema it has. A database of the present schema is opened without asking the
-//! migration library at all.
+//! `user_version` which schema it has. A database of the present schema is opened without asking
+//! the migration library at all.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::{FILE, READ_WRITE, blame};
 use crate::chat::durable::Snapshot;
 use crate::chat::event::Standing;
 use crate::ids::{AppId, ConvId, Entropy, Epoch, Seq, Tag};
-use crate::limits::{LOCK_WAIT, READER_CACHE_KIB, WRITER_CACHE_KIB};
+use crate::limits::{CHECKPOINT_BUSY, LOCK_WAIT, READER_CACHE_KIB, WRITER_CACHE_KIB};
 use crate::store::{OpenError, Place};
 
 mod embedded {
@@ -73,8 +73,13 @@ fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     // The writer does it itself between two commits, when the answers are out and an error can
     // still be told.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A reader that was slow for a moment lets the log grow; afterwards it shrinks to this again.
+    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_BUSY * PAGE_SIZE)
 }
+
+/// SQLite's, for a new database.
+const PAGE_SIZE: i64 = 4096;
 
 fn connect(place: &Place, cache_kib: i64) -> rusqlite::Result<Connection> {
     let connection = match place {

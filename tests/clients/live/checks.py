@@ -1,0 +1,97 @@
+"""Checks, one line each, and the standard oracle that watches over every row."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+MIB = 1 << 20
+# What the oracle allows.
+P99_MS = 250
+FDS = 5
+RSS_SHARE, RSS_MORE = 0.10, 32 * MIB
+SETTLE = 30
+
+
+class Checks:
+    """Counts and prints."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.row = ""
+
+    def __call__(self, what, fits, figure=""):
+        if fits:
+            self.passed += 1
+        else:
+            self.failed += 1
+        print(f"{'ok  ' if fits else 'FAIL'}  {self.row:<12}  {what}{': ' if figure != '' else ''}{figure}", flush=True)
+        return bool(fits)
+
+
+class Oracle:
+    """Oracle O: alive, no panic, a healthy pair within `P99_MS` all through, and afterwards everything given back."""
+
+    def __init__(self, check, server, p99=P99_MS):
+        self.check, self.server, self.p99 = check, server, p99
+
+    def __enter__(self):
+        # The pair comes before the count: a table that grew once is not what leaks.
+        self.probe = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("probe.py")), f"ws://127.0.0.1:{self.server.port}/ws",
+             "healthy-talker", "healthy-listener"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        if self.probe.stdout.readline() != "ready\n":
+            raise AssertionError("the healthy pair could not sign in")
+        time.sleep(0.5)
+        self.fds, self.rss = self.server.fds(), self.server.rss()
+        self.most = self.rss
+        return self
+
+    def watch(self):
+        """Looks at the memory now; rows call it at their worst moment."""
+        self.most = max(self.most, self.server.rss())
+        return self.most - self.rss
+
+    def __exit__(self, kind, error, _):
+        check, server = self.check, self.server
+        if kind is not None:
+            check("the row ran to its end", False, repr(error))
+        if not server.alive():
+            self.probe.kill()
+            check("alive", False, f"exit status {server.process.poll()}: {server.lines[-3:]}")
+            return True
+        self.watch()
+        back = self.settle()
+        report = self.finish_probe()
+        check("alive, no panic", not server.panics(), server.panics()[:1] or "")
+        within = report["p99"] is not None and report["p99"] <= self.p99 and not (
+            report["lost"] or report["gaps"] or report["errors"])
+        check(f"healthy pair: nothing lost, p99 <= {self.p99} ms", within, json.dumps(report))
+        check("files and memory are given back", back is not None, (
+            f"in {back:.1f} s, " if back is not None else "NOT, ") +
+            f"files {self.fds} -> {server.fds()}, resident {self.rss / MIB:.1f} -> {server.rss() / MIB:.1f} MiB"
+            f" (at most {self.most / MIB:.1f})")
+        return True
+
+    def settle(self):
+        """Seconds until files and memory are where they were; None if they do not come back."""
+        began = time.monotonic()
+        while time.monotonic() - began < SETTLE:
+            files = abs(self.server.fds() - self.fds) <= FDS
+            memory = self.server.rss() - self.rss <= max(RSS_SHARE * self.rss, RSS_MORE)
+            if files and memory:
+                return time.monotonic() - began
+            time.sleep(0.2)
+        return None
+
+    def finish_probe(self):
+        nothing = {"said": 0, "lost": 0, "gaps": 0, "errors": ["the pair did not report"], "p50": None, "p99": None}
+        try:
+            out, _ = self.probe.communicate("", timeout=20)
+            return json.loads(out.strip().splitlines()[-1])
+        except (subprocess.TimeoutExpired, ValueError, IndexError):
+            self.probe.kill()
+            return nothing
