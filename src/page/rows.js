@@ -53,10 +53,8 @@ export function rows(it, me) {
     group = row;
   };
 
-  const atTop = it.loaded && it.first <= Math.max(it.floor, 1);
-  if (it.begun && atTop) mark('begun', 'begun');
-  else if (atTop && it.floor > 1) mark('hole', 'hole-top');
-  else if (atTop && it.entries.length > 0) mark('top', 'top');
+  const top = beginning(it);
+  if (top) mark(top, top === 'hole' ? 'hole-top' : top);
   let hole = 0;
   for (const entry of it.entries) {
     while (it.holes[hole] && it.holes[hole].to < entry.seq) {
@@ -97,6 +95,15 @@ export function rows(it, me) {
     });
   }
   return list;
+}
+
+/** What stands above the oldest entry, if it is the oldest there is.
+ * @param {Conversation} it @returns {'begun' | 'hole' | 'top' | ''} */
+function beginning(it) {
+  if (!it.loaded || it.first > Math.max(it.floor, 1)) return '';
+  if (it.begun) return 'begun';
+  if (it.floor > 1) return 'hole';
+  return it.entries.length > 0 ? 'top' : '';
 }
 
 /** Entries of one block: as the pages of the log, so that an older page seldom touches a block that
