@@ -68,6 +68,8 @@ pub const SEGMENTS_KEPT: usize = 128;
 pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
 /// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
 pub const PONG_ROOM: usize = 4 * 1024;
+/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms.
+pub const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
 /// The read buffer of one context. tungstenite fills it with zeros before every read: a message of

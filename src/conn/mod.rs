@@ -30,6 +30,7 @@
 
 mod advance;
 mod boundary;
+mod buffers;
 mod deadlines;
 mod event;
 pub mod frame;

@@ -19,11 +19,10 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use crate::conn::buffers::Buffers;
 use crate::conn::frame::{Frame, PONG};
 use crate::conn::segments::{Run, Segments};
-use crate::limits::{
-    OUTBOX_CHUNK, OUTBOX_FIRST, OUTBOX_POOL, PONG_ROOM, SHARE_ABOVE, WRITE_PIECES,
-};
+use crate::limits::{OUTBOX_CHUNK, PONG_ROOM, SHARE_ABOVE, WRITE_PIECES};
 
 /// The queue. See the module.
 #[derive(Default)]
@@ -288,49 +287,13 @@ impl Piece {
     }
 }
 
-/// What outboxes share: segments, and empty buffers that are kept for the next one that needs one, at
-/// most [`OUTBOX_POOL`] bytes in all, and after [`Buffers::trim`] only as many as were in use at once
-/// since the time before.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    pub(super) segments: Segments,
-    free: Vec<Vec<u8>>,
-    bytes: usize,
-    /// How many have not been taken since the last [`Buffers::trim`].
-    spare: usize,
-}
-
-impl Buffers {
-    /// Frees what was not needed since the last time.
-    pub(super) fn trim(&mut self) {
-        let unused = self.free.drain(..self.spare);
-        self.bytes -= unused.map(|buffer| buffer.capacity()).sum::<usize>();
-        self.spare = self.free.len();
-    }
-
-    fn take(&mut self) -> Vec<u8> {
-        let buffer = self.free.pop();
-        self.spare = self.spare.min(self.free.len());
-        self.bytes -= buffer.as_ref().map_or(0, Vec::capacity);
-        buffer.unwrap_or_else(|| Vec::with_capacity(OUTBOX_FIRST))
-    }
-
-    fn give(&mut self, mut buffer: Vec<u8>) {
-        let size = buffer.capacity();
-        if size > 0 && size <= OUTBOX_CHUNK && self.bytes + size <= OUTBOX_POOL {
-            buffer.clear();
-            self.bytes += size;
-            self.free.push(buffer);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::conn::segments::Writer;
+    use crate::limits::OUTBOX_FIRST;
 
     #[test]
     fn an_empty_outbox_owns_no_heap_and_its_buffer_serves_the_next() {
@@ -346,17 +309,6 @@ mod tests {
         other.append(b"x", &mut buffers);
         assert_eq!(other.tail.as_ptr(), buffer);
         assert_eq!((buffers.free.len(), buffers.bytes), (1, OUTBOX_FIRST));
-    }
-
-    #[test]
-    fn the_pool_is_bounded_and_keeps_no_large_buffer() {
-        let mut buffers = Buffers::default();
-        buffers.give(Vec::with_capacity(OUTBOX_CHUNK + 1));
-        assert_eq!(buffers.bytes, 0);
-        for _ in 0..2 * OUTBOX_POOL / OUTBOX_CHUNK {
-            buffers.give(Vec::with_capacity(OUTBOX_CHUNK));
-        }
-        assert_eq!(buffers.bytes, OUTBOX_POOL);
     }
 
     #[test]

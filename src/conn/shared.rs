@@ -2,7 +2,7 @@
 //!
 //! Floor 2, part of `conn`. One thread, so one pool of each kind, passed as `&mut`.
 
-use crate::conn::outbox::Buffers;
+use crate::conn::buffers::Buffers;
 use crate::conn::upgrade::OriginPolicy;
 use crate::conn::websocket::Contexts;
 use crate::limits::{BODY_BYTES, FRAGMENTS, FRAME_BYTES, OUTBOX_HARD, OUTBOX_SOFT};

@@ -26,10 +26,11 @@ use crate::clock::{Moment, Now, Wheel};
 use crate::conn::frame::Encoder;
 use crate::conn::{Conn, Due, Shared, Verdict};
 use crate::event_loop::backend::Backend;
+use crate::event_loop::lists::{Lists, mark};
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
-use crate::limits::{FLUSH_BUDGET, FLUSH_BULK, OUTBOX_LOW, READ_BUFFER};
+use crate::limits::{FLUSH_BUDGET, OUTBOX_LOW, READ_BUFFER};
 use crate::metrics::Metrics;
 use crate::wire::{Format, Greeting};
 
@@ -92,23 +93,6 @@ pub struct Exchange<S, B> {
     trimmed: Moment,
     /// The numbers that the exchange counts; `/metrics` shows them.
     pub metrics: Metrics,
-}
-
-/// Who waits for what. Every list holds a connection at most once, so each is bounded by their number.
-#[derive(Debug, Default)]
-pub(super) struct Lists {
-    /// To be read.
-    pub ready: Vec<ConnId>,
-    /// To be flushed first.
-    pub urgent: VecDeque<ConnId>,
-    /// To be flushed after those.
-    pub bulk: VecDeque<ConnId>,
-    /// Drained as the hub asked.
-    pub drained: Vec<ConnId>,
-    /// To be reaped.
-    pub doomed: Vec<ConnId>,
-    /// Brought up by the wheel.
-    pub due: Vec<ConnId>,
 }
 
 impl<S: Socket, B: Backend> Exchange<S, B> {
@@ -292,7 +276,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub fn flush(&mut self, now: Now) {
         let mut budget = FLUSH_BUDGET;
         while budget > 0 {
-            let Some((id, class)) = self.next_dirty(budget) else {
+            let Some((id, class)) = self.lists.next_dirty(budget) else {
                 break;
             };
             let Self {
@@ -329,14 +313,6 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                 Wrote::Broken => self.doom(id),
             }
         }
-    }
-
-    fn next_dirty(&mut self, budget: usize) -> Option<(ConnId, Dirty)> {
-        let Lists { urgent, bulk, .. } = &mut self.lists;
-        if budget <= FLUSH_BULK && !bulk.is_empty() || urgent.is_empty() {
-            return bulk.pop_front().map(|id| (id, Dirty::Bulk));
-        }
-        urgent.pop_front().map(|id| (id, Dirty::Urgent))
     }
 
     /// Takes the doomed out of the slab. The last phase of a tick, and the only place where anything
@@ -492,14 +468,4 @@ const SLOT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) fn live<S>(peers: &mut Slab<Peer<S>>, id: ConnId) -> Option<&mut Peer<S>> {
     let peer = peers.get_mut(id.index as usize)?;
     (peer.serial == id.serial && !peer.flags.doomed).then_some(peer)
-}
-
-/// See [`Exchange::mark`].
-pub(super) fn mark<S>(peer: &mut Peer<S>, id: ConnId, class: Dirty, lists: &mut Lists) {
-    match (peer.flags.dirty, class) {
-        (Dirty::No, Dirty::Bulk) => lists.bulk.push_back(id),
-        (Dirty::No | Dirty::Bulk, Dirty::Urgent) => lists.urgent.push_back(id),
-        _ => return,
-    }
-    peer.flags.dirty = class;
 }

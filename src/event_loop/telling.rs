@@ -5,7 +5,8 @@
 //! outbox of where the frame stands. Nothing here writes to a socket.
 
 use super::backend::{Backend, Taken};
-use super::exchange::{Exchange, Lists, live, mark};
+use super::exchange::{Exchange, live};
+use super::lists::{Lists, mark};
 use super::pages::{Waiting, Want, kind};
 use super::peer::{Dirty, Peer, Socket};
 use crate::chat::closing::CloseCode;
