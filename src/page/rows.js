@@ -65,7 +65,8 @@ export function rows(it, me) {
     if (entry.text === null) continue;
     message({
       kind: 'message',
-      key: entry.key ? `p${entry.key}` : `e${entry.seq}`,
+      // Where a log was replaced, another entry has this place; the tag tells them apart.
+      key: entry.key ? `p${entry.key}` : `e${entry.seq}-${entry.tag}`,
       seq: entry.seq,
       from: entry.from,
       text: entry.text,

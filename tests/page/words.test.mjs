@@ -218,6 +218,15 @@ test('rows: days, groups within five minutes, the line, holes, and what waits', 
     assert.equal(shown(change), expected, JSON.stringify(change));
 });
 
+test('rows: another entry in the same place has another key', () => {
+  const keyed = (tag) => {
+    const entries = [{ ...entry(1, 'a', noon), tag }];
+    const list = rows({ ...current(initial()), loaded: true, entries }, { id: 'me', name: 'me' });
+    return list.find(({ kind }) => kind === 'message').key;
+  };
+  assert.notEqual(keyed(1), keyed(2));
+});
+
 test('blocks: whatever stands above a message goes with it, what waits goes with the last', () => {
   const message = (seq) => ({ kind: 'message', key: `e${seq}`, seq });
   const mark = (key) => ({ kind: 'day', key });
