@@ -222,8 +222,8 @@ pub const LOG_LINE: usize = 2048;
 /// How long the end of the process waits for the log to be written out; a pipe that nobody reads
 /// may hold it up for ever.
 pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
-/// Addresses whose rates are remembered. At the bound, those that have been quiet longest are
-/// forgotten first.
+/// Addresses whose rates are remembered. At the bound, those that rested are forgotten, and failing
+/// that just somebody.
 pub const ADDRESSES: usize = 65_536;
 
 const _: () = {

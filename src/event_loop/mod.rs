@@ -219,7 +219,7 @@ impl<I: Stop> EventLoop<I> {
                 Some(Answer::Found { ticket, result }) => self.exchange.found(ticket, result, now),
                 Some(Answer::Fatal { reason }) => {
                     // The answers before this one say "unknown"; nothing else is written any more.
-                    self.exchange.flush(now);
+                    self.exchange.flush_all(now);
                     return Err(End::StoreFailed(reason));
                 }
                 None => break,
