@@ -42,7 +42,8 @@ export function rows(it, me) {
     const date = row.at ? day(row.at) : today;
     if (date !== today) {
       today = date;
-      list.push({ kind: 'day', key: `day-${date}`, at: row.at });
+      // Clocks may go back, and a day come twice; the message below it does not.
+      list.push({ kind: 'day', key: `day-${row.key}`, at: row.at });
       group = null;
     }
     if (group && group.own === row.own && group.from === row.from && row.at - group.at < GROUP) {
@@ -54,7 +55,7 @@ export function rows(it, me) {
   };
 
   const top = beginning(it);
-  if (top) mark(top, top === 'hole' ? 'hole-top' : top);
+  if (top) mark(top, `${top}-top`);
   let hole = 0;
   for (const entry of it.entries) {
     while (it.holes[hole] && it.holes[hole].to < entry.seq) {
@@ -79,23 +80,16 @@ export function rows(it, me) {
     });
   }
   for (; it.holes[hole]; hole += 1) mark('hole', `hole-${it.holes[hole].to}`);
-  for (const pending of it.pending) {
-    if (pending.seen) continue;
-    message({
-      kind: 'message',
-      key: `p${pending.key}`,
-      seq: 0,
-      from: me.name,
-      text: pending.text,
-      at: pending.at,
-      own: true,
-      first: true,
-      last: true,
-      sent: pending.phase === 'refused' ? 'refused' : 'waiting',
-      refusal: pending.refusal,
-    });
-  }
+  for (const pending of it.pending) if (!pending.seen) message(unacknowledged(pending, me.name));
   return list;
+}
+
+/** @param {import('./conversation.js').Pending} pending @param {string} from
+ * @returns {MessageRow} */
+function unacknowledged({ key, text, at, phase, refusal }, from) {
+  const sent = phase === 'refused' ? 'refused' : 'waiting';
+  const place = { kind: /** @type {const} */ ('message'), key: `p${key}`, seq: 0, own: true };
+  return { ...place, from, text, at, first: true, last: true, sent, refusal };
 }
 
 /** What stands above the oldest entry, if it is the oldest there is.
