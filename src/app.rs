@@ -228,6 +228,7 @@ fn setup(config: &Config, opened: &Opened, logging: &Logging) -> Setup {
         address_talk: rate(limits.address_talk_rate, limits.address_talk_burst),
     };
     let origins = match &config.origins[..] {
+        [] if config.listen.ip().is_loopback() => OriginPolicy::ThisMachine,
         [] => OriginPolicy::SameHost,
         listed => OriginPolicy::Listed(listed.to_vec()),
     };

@@ -5,6 +5,7 @@
 //! (ITU-T I.371, the virtual scheduling form).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
@@ -50,6 +51,9 @@ pub struct Addresses {
     full_at: BTreeMap<Address, Moment>,
     /// When those who rested were forgotten last: a walk over all, so not for every newcomer.
     swept: Moment,
+    /// Who was forgotten last without having rested; the next one comes after it, so that it hits
+    /// everybody in turn.
+    dropped: Address,
 }
 
 impl Addresses {
@@ -74,7 +78,16 @@ impl Addresses {
             self.full_at.retain(|_, full_at| *full_at > now);
         }
         if self.full_at.len() >= ADDRESSES {
-            self.full_at.pop_first();
+            let after = (Bound::Excluded(self.dropped), Bound::Unbounded);
+            let next = self
+                .full_at
+                .range(after)
+                .next()
+                .or_else(|| self.full_at.first_key_value());
+            if let Some(address) = next.map(|(address, _)| *address) {
+                self.dropped = address;
+                self.full_at.remove(&address);
+            }
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::event_loop::peer::{Dirty, Peer};
 use crate::ids::ConnId;
 use crate::limits::FLUSH_BULK;
 
-/// Who waits for what. Every list holds a connection at most once, so each is bounded by their number.
+/// Who waits for what. Every list holds a connection at most once, so each is bounded by their number;
+/// but for `bulk`, where one that moved to `urgent` leaves its old place behind, to be passed over.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     /// To be read.
