@@ -30,6 +30,7 @@
 
 mod advance;
 mod boundary;
+pub mod client;
 mod deadlines;
 mod event;
 pub mod frame;
