@@ -6,13 +6,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use kith::clock::Moment;
 use kith::conn::client::{Client, Opening};
-use kith::conn::{ConnConfig, Outbox, Shared};
+use kith::conn::{ConnConfig, Shared};
 use kith::ids::Entropy;
+use kith::limits::WRITE_PIECES;
 use kith::wire::Format;
 use tungstenite::handshake::client::generate_key;
 
@@ -213,10 +215,12 @@ impl Crowd {
         }
     }
 
-    /// What a client has to write.
-    pub fn outbox(&self, client: u32) -> Option<&Outbox> {
-        let conn = self.people[client as usize].conn.as_ref()?;
-        Some(conn.outbox())
+    /// What a client has to write, for one `writev`; returns how many pieces there are.
+    pub fn slices<'a>(&'a self, client: u32, into: &mut [IoSlice<'a>; WRITE_PIECES]) -> usize {
+        match &self.people[client as usize].conn {
+            Some(conn) => conn.slices(&self.shared, into),
+            None => 0,
+        }
     }
 
     /// So much of it was taken.

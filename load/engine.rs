@@ -195,12 +195,12 @@ impl Engine {
     }
 
     fn write(&mut self, client: u32, crowd: &mut Crowd) {
-        while let (Some(stream), Some(outbox)) =
-            (&mut self.peers[client as usize], crowd.outbox(client))
-            && !outbox.is_empty()
-        {
+        while let Some(stream) = &mut self.peers[client as usize] {
             let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-            let count = outbox.slices(&mut pieces);
+            let count = crowd.slices(client, &mut pieces);
+            if count == 0 {
+                return;
+            }
             match stream.write_vectored(&pieces[..count]) {
                 Ok(taken) => crowd.wrote(client, taken),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

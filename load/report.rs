@@ -112,6 +112,9 @@ pub struct Server {
     pub resident_filled: u64,
     /// ... and after the last message.
     pub resident_after: u64,
+    /// What each client added while the room filled. A server that was busy before has memory
+    /// left over, and shows less than it takes.
+    pub resident_per_client: u64,
 }
 
 /// The swarm's own process.
@@ -185,6 +188,13 @@ impl Report {
                 resident_before: watched.before.resident,
                 resident_filled: watched.filled.resident,
                 resident_after: watched.after.resident,
+                resident_per_client: {
+                    let grown = watched
+                        .filled
+                        .resident
+                        .saturating_sub(watched.before.resident);
+                    grown / u64::from(options.plan.clients)
+                },
             }),
             swarm: Swarm::new(numbers, &swarm),
         }
@@ -340,9 +350,10 @@ impl fmt::Display for Server {
         let mib = |bytes: u64| bytes as f64 / 1048576.0;
         write!(
             f,
-            "; resident {:.1} MiB before, {:.1} with everybody in, {:.1} at the end",
+            "; resident {:.1} MiB before, {:.1} with everybody in ({} bytes each), {:.1} at the end",
             mib(self.resident_before),
             mib(self.resident_filled),
+            self.resident_per_client,
             mib(self.resident_after)
         )
     }

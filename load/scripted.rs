@@ -12,7 +12,7 @@ mod tests {
 
     use kith::clock::{Moment, Now};
     use kith::conn::frame::{Kind, append};
-    use kith::conn::{Conn, ConnConfig, Event, Frame, Outbox, Push, Shared};
+    use kith::conn::{Conn, ConnConfig, Event, Frame, Push, Shared};
     use kith::ids::Entropy;
     use kith::limits::WRITE_PIECES;
     use kith::wire::pb;
@@ -46,6 +46,8 @@ mod tests {
         Refuse,
         /// It gets a second place, and everybody hears both.
         TwoPlaces,
+        /// With seq 0: this client is not let in.
+        TurnAway,
     }
 
     type Script = Vec<(u32, u64, Deal)>;
@@ -109,6 +111,14 @@ mod tests {
         }
 
         fn hello(&mut self, client: u32, id: u32, hello: pb::Hello) {
+            if self.deal(client, 0) == Some(Deal::TurnAway) {
+                let error = pb::Error {
+                    code: 201,
+                    message: "taken".to_owned(),
+                    ..pb::Error::default()
+                };
+                return self.tell(client, id, Body::Error(error));
+            }
             self.guests[client as usize].name.clone_from(&hello.name);
             let lobby = pb::Standing {
                 conversation: "lobby".to_owned(),
@@ -306,7 +316,9 @@ mod tests {
             let mut dirty = Vec::new();
             self.crowd.take_dirty(&mut dirty);
             for client in dirty {
-                let bytes = self.crowd.outbox(client).map(waiting).unwrap_or_default();
+                let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+                let count = self.crowd.slices(client, &mut pieces);
+                let bytes = together(&pieces[..count]);
                 self.crowd.wrote(client, bytes.len());
                 self.queued.push((client, bytes));
             }
@@ -324,7 +336,9 @@ mod tests {
                 let Some(conn) = &mut self.server.guests[client as usize].conn else {
                     continue;
                 };
-                let bytes = waiting(conn.outbox());
+                let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+                let count = conn.slices(&self.server.shared, &mut pieces);
+                let bytes = together(&pieces[..count]);
                 conn.wrote(bytes.len(), &mut self.server.shared, now);
                 if !bytes.is_empty() {
                     self.crowd.received(client, &bytes, self.now);
@@ -335,14 +349,8 @@ mod tests {
         }
     }
 
-    fn waiting(outbox: &Outbox) -> Vec<u8> {
-        let mut all = Vec::new();
-        let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-        let count = outbox.slices(&mut pieces);
-        pieces[..count]
-            .iter()
-            .for_each(|piece| all.extend_from_slice(piece));
-        all
+    fn together(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+        pieces.iter().flat_map(|piece| piece.to_vec()).collect()
     }
 
     /// Runs a script; these faults, so often, and no other.
@@ -410,6 +418,18 @@ mod tests {
                 .refused
                 .0
                 .contains_key(&(500, "too_fast".to_owned()))
+        );
+    }
+
+    #[test]
+    fn who_is_not_let_in_is_counted_and_the_server_quoted() {
+        let fail = |script: Script| Rig::new(plan(), script).run().unwrap_err().to_string();
+        let one = fail(vec![(3, 0, Deal::TurnAway)]);
+        assert!(one.starts_with("only 4 of 5 clients got in: it answered `hello` with 201: taken"));
+        let all = fail((0..5).map(|client| (client, 0, Deal::TurnAway)).collect());
+        assert!(
+            all.starts_with("127.0.0.1:9091 is no chat server of this protocol"),
+            "{all}"
         );
     }
 

@@ -178,7 +178,8 @@ fn host(mut config: Config, logging: &Logging) -> Result<(), Failure> {
     lanes.join();
     let dropped = logging.dropped().load(Ordering::Relaxed);
     match end {
-        End::Drained => log::info!("stopped; {dropped} log lines were dropped"),
+        End::Drained if dropped == 0 => log::info!("stopped"),
+        End::Drained => log::info!("stopped; {dropped} log lines were dropped on the way"),
         End::CutOff(left) => log::warn!("stopped; {left} connections did not leave in time"),
         End::StoreFailed(reason) => return Err(Failure::Store(reason)),
         End::Poll(error) => return Err(system("waiting for events")(error)),

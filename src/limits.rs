@@ -57,11 +57,19 @@ pub const WRITE_PIECES: usize = 16;
 pub const OUTBOX_FIRST: usize = 256;
 /// Copied frames are queued in buffers of this size; 16 of them are one `writev`.
 pub const OUTBOX_CHUNK: usize = 16 * 1024;
-/// Empty outbox buffers that a loop keeps while they are in use again and again: those of 8,000
-/// listeners who get 4 KiB in each turn. With 2 MiB such a turn cost 270 ns per frame instead of 36.
-pub const OUTBOX_POOL: usize = 32 * 1024 * 1024;
+/// Segments of `OUTBOX_CHUNK` in which frames for many stand, 256 MiB; when slow listeners hold them
+/// all, frames are copied into each outbox.
+pub const SEGMENTS: usize = 16 * 1024;
+/// Empty ones that a loop keeps, 2 MiB: what everybody is sent within a tenth
+/// of a second at 100,000 small messages per second.
+pub const SEGMENTS_KEPT: usize = 128;
+/// Empty outbox buffers that a loop keeps while they are in use again and again: answers to 8,192
+/// peers in one turn. What goes to many is in segments.
+pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
 /// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
 pub const PONG_ROOM: usize = 4 * 1024;
+/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms.
+pub const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
 /// The read buffer of one context. tungstenite fills it with zeros before every read: a message of
@@ -214,8 +222,8 @@ pub const LOG_LINE: usize = 2048;
 /// How long the end of the process waits for the log to be written out; a pipe that nobody reads
 /// may hold it up for ever.
 pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
-/// Addresses whose rates are remembered. At the bound, those that have been quiet longest are
-/// forgotten first.
+/// Addresses whose rates are remembered. At the bound, those that rested are forgotten, and failing
+/// that just somebody.
 pub const ADDRESSES: usize = 65_536;
 
 const _: () = {
@@ -224,6 +232,10 @@ const _: () = {
     assert!(OUTBOX_LOW < OUTBOX_SOFT && OUTBOX_SOFT < OUTBOX_HARD);
     assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
+    assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
+    assert!(PONG_ROOM < OUTBOX_LOW);
+    // A segment's number, and a place in it, are 16 bits long.
+    assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
     // byte as \u0000.
     assert!(OUTBOX_LOW + 6 * PAGE_BYTES + PAGE_ENTRIES as usize * 512 < OUTBOX_HARD);

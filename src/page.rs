@@ -17,7 +17,7 @@ pub struct Asset {
     /// The same for whoever sends `Accept-Encoding: gzip`; none where it would be no smaller. Both
     /// forms have one tag, so answers want `Vary: Accept-Encoding`.
     pub gzip: Option<&'static [u8]>,
-    /// For `ETag`, quotes included: the first 96 bits of the SHA-256 of `body`.
+    /// For `ETag`, weak and quoted: the first 96 bits of the SHA-256 of `body`.
     pub etag: &'static str,
 }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn each_type_is_the_one_that_a_browser_insists_on() {
         for (path, content_type) in [
-            ("/style.css", "text/css; charset=utf-8"),
+            ("/style/base.css", "text/css; charset=utf-8"),
             ("/app.js", "text/javascript; charset=utf-8"),
             ("/i18n/zh-Hans.js", "text/javascript; charset=utf-8"),
             ("/icon.svg", "image/svg+xml"),
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(tags.len(), bodies.len());
         for tag in tags {
             assert!(
-                tag.len() == 26 && tag.starts_with('"') && tag.ends_with('"'),
+                tag.len() == 28 && tag.starts_with("W/\"") && tag.ends_with('"'),
                 "{tag}"
             );
         }
@@ -155,7 +155,11 @@ mod tests {
 
     #[test]
     fn the_first_visit_fetches_less_than_60_kib() {
-        let total: usize = ASSETS.iter().map(cost).sum();
+        // Everybody reads one language.
+        let spoken = |asset: &&Asset| asset.path.starts_with("/i18n/");
+        let dictionary = ASSETS.iter().filter(spoken).map(cost).max().unwrap();
+        let rest: usize = ASSETS.iter().filter(|it| !spoken(it)).map(cost).sum();
+        let total = rest + dictionary;
         assert!(total < 60 * 1024, "{total} bytes");
     }
 

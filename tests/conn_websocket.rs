@@ -230,7 +230,7 @@ fn who_pings_without_reading_gets_the_last_pong_only() {
     let ten: Vec<u8> = (0..10).flat_map(|_| frame(0x89, &[b'x'; 125])).collect();
     player.feed(&ten);
     assert_eq!(player.conn.outbox().len(), 10 * 127);
-    for n in 0..100_000_u32 {
+    for n in 0..20_000_u32 {
         player.feed(&frame(0x89, &n.to_string().into_bytes()));
         assert!(player.conn.outbox().len() <= PONG_ROOM + 127);
     }
@@ -241,7 +241,7 @@ fn who_pings_without_reading_gets_the_last_pong_only() {
     player.play(send(""));
     assert_eq!(
         player.transcript[player.transcript.len() - 2..],
-        ["> pong 99999", "> pong next"]
+        ["> pong 19999", "> pong next"]
     );
     assert!(player.transcript.len() < PONG_ROOM / 2);
 }

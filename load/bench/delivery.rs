@@ -1,6 +1,6 @@
 //! What one delivery costs in user space: hub, wire and outbox, without the kernel.
 //!
-//! `cargo bench --bench delivery`. A delivery is one listener's share of one message: from the bytes
+//! `cargo bench --bench delivery`, or a part: `-- small`, `large`, `echo`, `instructions`. A delivery is one listener's share of one message: from the bytes
 //! of the talker's frame to the call that would be the `write` on the listener's socket. Every number
 //! is the median of rounds in which Kith and its baseline alternate, so that a noisy machine disturbs
 //! both. The baseline of a delivery copies the same frame into as many `Vec<u8>`: no server that
@@ -8,6 +8,7 @@
 //! memory. Instructions are counted by valgrind, where that is installed.
 
 mod allocations;
+mod client;
 mod echo;
 mod instructions;
 mod rig;
@@ -20,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use allocations::{Asked, Counting};
 use kith::wire::Format;
-use kith::wire::pb::{Talk, client_frame::Command};
 use rig::Room;
 use table::{Table, median, tenths, thousandths};
 
@@ -42,22 +42,25 @@ fn main() -> ExitCode {
         instructions::child(&args[place + 1..]);
         return ExitCode::SUCCESS;
     }
-    small();
-    large();
-    echo::pipelined();
-    instructions::report();
+    let sections: [(&str, fn()); 4] = [
+        ("small", small),
+        ("large", large),
+        ("echo", echo::pipelined),
+        ("instructions", instructions::report),
+    ];
+    let named = |name: &&str| args.iter().any(|arg| arg == name);
+    let all = !sections.iter().any(|(name, _)| named(name));
+    for (name, section) in sections {
+        if all || named(&name) {
+            section();
+        }
+    }
     ExitCode::SUCCESS
 }
 
 /// A talk of so many bytes, `count` times.
 fn talks(format: Format, bytes: usize, count: usize) -> Rc<[u8]> {
-    let talk = Talk {
-        to: String::new(),
-        text: "kith ".repeat(bytes / 5 + 1)[..bytes].to_owned(),
-    };
-    rig::client_frame(format, 1, Command::Talk(talk))
-        .repeat(count)
-        .into()
+    client::talk(format, bytes).repeat(count).into()
 }
 
 fn small() {
@@ -142,7 +145,7 @@ fn measure(format: Format, listeners: usize, batch: usize, bytes: usize) -> Cost
     let mut room = Room::new(format, listeners);
     let one = talks(format, bytes, 1);
     let heard = room.overhear(one);
-    let text = rig::entry_text(format, &heard).expect("the last listener got the entry");
+    let text = client::entry_text(format, &heard).expect("the last listener got the entry");
     assert_eq!(text.len(), bytes);
     let frame = talks(format, bytes, batch);
     let mut copies = vec![Vec::new(); listeners];

@@ -9,7 +9,8 @@ use kith::wire::pb::{Ping, client_frame::Command};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use crate::allocations::Asked;
-use crate::rig::{self, Room};
+use crate::client;
+use crate::rig::Room;
 use crate::table::{Table, median, tenths, thousandths};
 use crate::{ROUNDS, name};
 
@@ -29,7 +30,7 @@ pub fn pipelined() {
         "allocations per echo",
     ]);
     for format in [Format::Proto, Format::Json] {
-        let pings = rig::client_frame(format, 1, Command::Ping(Ping {})).repeat(PIPELINED);
+        let pings = client::client_frame(format, 1, Command::Ping(Ping {})).repeat(PIPELINED);
         let pings: Rc<[u8]> = pings.into();
         let mut room = Room::new(format, 1);
         let mut plain = Plain::new();

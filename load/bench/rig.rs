@@ -4,6 +4,9 @@
 //! bytes too. A sink takes whatever it is offered, so that what is measured ends at the call that
 //! would be the system call. Lives on one thread and shares its state by `Cell`.
 
+// Each bench uses a part of this.
+#![allow(dead_code)]
+
 use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::rc::Rc;
@@ -18,11 +21,9 @@ use kith::clock::{Now, UnixMillis};
 use kith::conn::{ConnConfig, Shared};
 use kith::event_loop::{Exchange, NoStore, Readiness, Setup, Socket};
 use kith::ids::{ConvId, Entropy, Epoch};
-use kith::wire::pb::{ClientFrame, ServerFrame, client_frame, server_frame};
 use kith::wire::{Format, Greeting};
-use prost::Message as _;
-use tungstenite::protocol::frame::Frame;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use crate::client;
 
 /// A room of listeners and one talker.
 pub struct Room {
@@ -101,18 +102,12 @@ impl Room {
     }
 
     fn enter(&mut self, format: Format, name: &str) -> usize {
-        let head = format!(
-            "GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Protocol: {}\r\nusername: {name}\r\n\r\n",
-            format.subprotocol()
-        );
         let outside = self.outside.clone();
         let id = self
             .exchange
             .attach([127; 16], self.now, |_| Ok(Sink(outside)))
             .expect("a sink is always accepted");
-        self.put(head.as_bytes().into());
+        self.put(client::upgrade(format, name).into_bytes().into());
         self.say(id.index as usize);
         self.come_to_rest();
         id.index as usize
@@ -228,46 +223,5 @@ impl Write for Sink {
 impl Socket for Sink {
     fn shut_down(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// The bytes of a client's frame, masked as a client has to.
-pub fn client_frame(format: Format, id: u32, command: client_frame::Command) -> Vec<u8> {
-    let frame = ClientFrame {
-        id,
-        key: Vec::new(),
-        command: Some(command),
-    };
-    let (payload, kind) = match format {
-        Format::Proto => (frame.encode_to_vec(), Data::Binary),
-        Format::Json => (
-            serde_json::to_vec(&frame).expect("a command is JSON"),
-            Data::Text,
-        ),
-    };
-    let mut masked = Frame::message(payload, OpCode::Data(kind), true);
-    masked.header_mut().mask = Some([0x37, 0xfa, 0x21, 0x3d]);
-    let mut bytes = Vec::new();
-    masked.format(&mut bytes).expect("a Vec takes everything");
-    bytes
-}
-
-/// The words of the entry in a server's frame; `None` if it is another frame.
-pub fn entry_text(format: Format, frame: &[u8]) -> Option<String> {
-    let header = match frame.get(1)? {
-        126 => 4,
-        127 => 10,
-        _ => 2,
-    };
-    let payload = frame.get(header..)?;
-    let told: ServerFrame = match format {
-        Format::Proto => ServerFrame::decode(payload).ok()?,
-        Format::Json => serde_json::from_slice(payload).ok()?,
-    };
-    match told.body? {
-        server_frame::Body::Entry(entry) => match entry.body? {
-            kith::wire::pb::entry::Body::Message(message) => Some(message.text),
-        },
-        _ => None,
     }
 }

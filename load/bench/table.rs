@@ -1,5 +1,8 @@
 //! Medians, and tables that a person can read.
 
+// Each bench uses a part of this.
+#![allow(dead_code)]
+
 use std::fmt::Display;
 
 /// The middle of several rounds. An even number of them gives the lower of the two.

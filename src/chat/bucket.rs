@@ -48,6 +48,8 @@ pub type Address = [u8; 16];
 #[derive(Debug, Default)]
 pub struct Addresses {
     full_at: BTreeMap<Address, Moment>,
+    /// When those who rested were forgotten last: a walk over all, so not for every newcomer.
+    swept: Moment,
 }
 
 impl Addresses {
@@ -65,16 +67,14 @@ impl Addresses {
         rate.take(self.full_at.entry(address).or_default(), now)
     }
 
-    /// Forgets who rested. When nobody did, the one who is nearest to it: it gains a burst at most.
+    /// Forgets who rested, and failing that just somebody, who thereby gains one burst.
     fn make_room(&mut self, now: Moment) {
-        self.full_at.retain(|_, full_at| *full_at > now);
+        if now.since(self.swept) >= Duration::from_secs(1) {
+            self.swept = now;
+            self.full_at.retain(|_, full_at| *full_at > now);
+        }
         if self.full_at.len() >= ADDRESSES {
-            let nearest = self
-                .full_at
-                .iter()
-                .min_by_key(|(_, at)| **at)
-                .map(|(key, _)| *key);
-            nearest.and_then(|address| self.full_at.remove(&address));
+            self.full_at.pop_first();
         }
     }
 }

@@ -5,6 +5,8 @@
 //! frames through the same contexts as the server's end does, in the other role. Knows no socket,
 //! no clock and no randomness: keys and masks are arguments.
 
+use std::io::IoSlice;
+
 use bytes::Bytes;
 use tungstenite::Utf8Bytes;
 use tungstenite::handshake::derive_accept_key;
@@ -16,7 +18,7 @@ use crate::conn::frame::Kind;
 use crate::conn::outbox::Outbox;
 use crate::conn::shared::Shared;
 use crate::conn::websocket::{Step, WebSocket};
-use crate::limits::{HEAD_BYTES, HEAD_COUNT};
+use crate::limits::{HEAD_BYTES, HEAD_COUNT, WRITE_PIECES};
 
 /// What a client asks for (RFC 6455 section 4.1).
 #[derive(Clone, Copy, Debug)]
@@ -197,7 +199,16 @@ impl Client {
         &self.outbox
     }
 
-    /// An attempt to write what [`Outbox::slices`] showed took this many bytes, perhaps none.
+    /// The first pieces of it, for one `writev`; returns how many there are.
+    pub fn slices<'a>(
+        &'a self,
+        shared: &'a Shared,
+        into: &mut [IoSlice<'a>; WRITE_PIECES],
+    ) -> usize {
+        self.outbox.slices(&shared.buffers.segments, into)
+    }
+
+    /// An attempt to write what [`Client::slices`] showed took this many bytes, perhaps none.
     pub fn wrote(&mut self, taken: usize, shared: &mut Shared) {
         self.outbox.advance(taken, &mut shared.buffers);
     }
@@ -276,18 +287,15 @@ mod tests {
         (Client::new(&OPENING, &mut shared), shared)
     }
 
-    fn waiting(outbox: &Outbox) -> Vec<u8> {
-        let mut pieces = [std::io::IoSlice::new(&[]); crate::limits::WRITE_PIECES];
-        let count = outbox.slices(&mut pieces);
-        pieces[..count]
-            .iter()
-            .flat_map(|piece| piece.to_vec())
-            .collect()
+    fn together(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+        pieces.iter().flat_map(|piece| piece.to_vec()).collect()
     }
 
     /// Everything that waits, taken.
     fn sent(client: &mut Client, shared: &mut Shared) -> Vec<u8> {
-        let bytes = waiting(client.outbox());
+        let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+        let count = client.slices(shared, &mut pieces);
+        let bytes = together(&pieces[..count]);
         client.wrote(bytes.len(), shared);
         bytes
     }
@@ -359,7 +367,9 @@ mod tests {
         // "hi" and a ping, in the same piece as the 101.
         let frames = Ready::Copied(b"\x82\x02hi\x89\x01p");
         assert_eq!(conn.push(&frames, &mut other), Push::Queued);
-        let bytes = waiting(conn.outbox());
+        let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+        let count = conn.slices(&other, &mut pieces);
+        let bytes = together(&pieces[..count]);
         let mut input = &bytes[..];
         let told = client.poll_event(&mut input, &mut shared);
         assert!(matches!(told, Some(Told::Open)), "{told:?}");

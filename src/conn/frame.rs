@@ -8,6 +8,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::chat::closing::CloseCode;
+use crate::conn::segments::{Run, Writer};
+use crate::conn::shared::Shared;
 use crate::limits::SHARE_ABOVE;
 
 /// The longest header of a frame that a server sends: 2 bytes and a length of 8.
@@ -64,6 +66,16 @@ impl<'a> From<&'a Bytes> for Frame<'a> {
 #[derive(Debug, Default)]
 pub struct Encoder {
     scratch: Vec<u8>,
+    writer: Writer,
+}
+
+/// A frame for many connections.
+#[derive(Clone, Debug)]
+pub enum ForMany<'a> {
+    /// Stored once, in a segment that is overwritten when none of them needs it any more.
+    Run(Run),
+    /// Too large for a segment, or for too few.
+    Frame(Frame<'a>),
 }
 
 impl Encoder {
@@ -76,6 +88,28 @@ impl Encoder {
             Frame::Shared(whole.slice(range))
         } else {
             Frame::Copied(&self.scratch[range])
+        }
+    }
+
+    /// The same for many connections. Push it to all of them before the next frame is encoded: what
+    /// nobody holds is overwritten.
+    pub fn encode_for_many(
+        &mut self,
+        kind: Kind,
+        shared: &mut Shared,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) -> ForMany<'_> {
+        let Self { scratch, writer } = self;
+        scratch.clear();
+        let range = append(scratch, kind, fill);
+        if range.len() > SHARE_ABOVE {
+            let whole = Bytes::from(std::mem::take(scratch));
+            return ForMany::Frame(Frame::Shared(whole.slice(range)));
+        }
+        let segments = &mut shared.buffers.segments;
+        match segments.append(writer, &scratch[range.clone()]) {
+            Some(run) => ForMany::Run(run),
+            None => ForMany::Frame(Frame::Copied(&scratch[range])),
         }
     }
 }

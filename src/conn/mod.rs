@@ -30,6 +30,7 @@
 
 mod advance;
 mod boundary;
+mod buffers;
 pub mod client;
 mod deadlines;
 mod event;
@@ -38,17 +39,22 @@ pub mod head;
 pub mod outbox;
 mod request;
 pub mod response;
+mod segments;
 mod shared;
 pub mod upgrade;
 mod websocket;
 
+use std::fmt;
+use std::io::IoSlice;
+
 pub use tungstenite::Utf8Bytes;
 
 pub use self::event::{Closed, Due, Event, Push, Verdict};
-pub use self::frame::Frame;
+pub use self::frame::{ForMany, Frame};
 pub use self::outbox::Outbox;
 pub use self::request::Request;
 pub use self::response::Response;
+pub use self::segments::Run;
 pub use self::shared::{ConnConfig, Shared};
 pub use self::upgrade::{OriginPolicy, Upgrade};
 
@@ -59,13 +65,12 @@ use self::response::Then;
 use self::websocket::{Talk, WebSocket};
 use crate::chat::closing::CloseCode;
 use crate::clock::{Moment, Now};
-use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, SIGN_IN_WAIT};
+use crate::limits::{CLOSE_WAIT, HANDSHAKE_WAIT, KEEP_ALIVE_WAIT, SIGN_IN_WAIT, WRITE_PIECES};
 
 /// One connection, from accept to the end.
 ///
 /// `handle_*` takes what happened, [`Conn::poll_event`] gives what came of it, verbs (`respond`,
 /// `push`, `close`) are commands, the rest are getters. Idle after the upgrade it owns no heap.
-#[derive(Debug)]
 pub struct Conn {
     outbox: Outbox,
     stage: Stage,
@@ -75,7 +80,6 @@ pub struct Conn {
     input: Input,
 }
 
-#[derive(Debug)]
 enum Stage {
     Http(Box<Http>),
     WebSocket(WebSocket),
@@ -102,7 +106,7 @@ enum Input {
     Ended,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Held {
     bytes: Vec<u8>,
     from: usize,
@@ -253,15 +257,36 @@ impl Conn {
     /// Queues a frame.
     #[inline]
     pub fn push(&mut self, frame: &Frame<'_>, shared: &mut Shared) -> Push {
+        let push = self.room_for(frame.bytes().len(), shared);
+        if matches!(push, Push::Queued | Push::Soft) {
+            self.outbox.push(frame, &mut shared.buffers);
+        }
+        push
+    }
+
+    /// Queues a frame that many get.
+    #[inline]
+    pub fn push_one_of_many(&mut self, frame: &ForMany<'_>, shared: &mut Shared) -> Push {
+        let run = match frame {
+            ForMany::Run(run) => *run,
+            ForMany::Frame(frame) => return self.push(frame, shared),
+        };
+        let push = self.room_for(run.len(), shared);
+        if matches!(push, Push::Queued | Push::Soft) {
+            self.outbox.follow(run, &mut shared.buffers);
+        }
+        push
+    }
+
+    #[inline]
+    fn room_for(&self, count: usize, shared: &Shared) -> Push {
         if !self.is_open() {
             return Push::Closed;
         }
-        let len = self.outbox.len() + frame.bytes().len();
+        let len = self.outbox.len() + count;
         if len > shared.config.outbox_hard {
-            return Push::Full;
-        }
-        self.outbox.push(frame, &mut shared.buffers);
-        if len > shared.config.outbox_soft {
+            Push::Full
+        } else if len > shared.config.outbox_soft {
             Push::Soft
         } else {
             Push::Queued
@@ -288,7 +313,16 @@ impl Conn {
         &self.outbox
     }
 
-    /// An attempt to write what [`Outbox::slices`] showed took this many bytes, perhaps none.
+    /// The first pieces of it, for one `writev`; returns how many there are.
+    pub fn slices<'a>(
+        &'a self,
+        shared: &'a Shared,
+        into: &mut [IoSlice<'a>; WRITE_PIECES],
+    ) -> usize {
+        self.outbox.slices(&shared.buffers.segments, into)
+    }
+
+    /// An attempt to write what [`Conn::slices`] showed took this many bytes, perhaps none.
     pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Now) {
         self.outbox.advance(taken, &mut shared.buffers);
         self.deadlines.wrote(taken, self.outbox.len(), now.mono);
@@ -296,6 +330,12 @@ impl Conn {
             // A long last answer may take as long as it is being read.
             self.deadlines.stage_until(now.mono.after(CLOSE_WAIT));
         }
+    }
+
+    /// The connection is about to be dropped: what waits goes back to where it is shared. Whatever
+    /// is dropped without this takes its share of memory with it.
+    pub fn discard(&mut self, shared: &mut Shared) {
+        self.outbox.clear(&mut shared.buffers);
     }
 
     /// The sending side of the socket is shut down.
@@ -330,6 +370,23 @@ impl Conn {
             Stage::Ending { .. } => self.deadlines.stage(),
             Stage::Gone => None,
         }
+    }
+}
+
+/// Without any byte that came or goes: there are names, words and tokens among them.
+impl fmt::Debug for Conn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Http(_) => "http",
+            Stage::WebSocket(_) => "websocket",
+            Stage::Ending { .. } => "ending",
+            Stage::Gone => "gone",
+        };
+        out.debug_struct("Conn")
+            .field("stage", &stage)
+            .field("outbox", &self.outbox)
+            .field("deadline", &self.deadline())
+            .finish_non_exhaustive()
     }
 }
 

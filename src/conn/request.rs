@@ -11,10 +11,9 @@ use http::{Method, StatusCode};
 
 use crate::conn::head::{self, Head, Version};
 use crate::conn::response::{Part, Response, Then};
+use crate::conn::shared::ConnConfig;
 use crate::conn::upgrade::{self, Upgrade};
 use crate::limits::HEAD_BYTES;
-
-use super::ConnConfig;
 
 /// A complete request.
 #[derive(Clone)]
@@ -36,14 +35,14 @@ impl fmt::Debug for Request {
 }
 
 /// The HTTP stage of a connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Http {
     /// What has come of the head, or of the body.
     buffer: Vec<u8>,
     phase: Phase,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum Phase {
     #[default]
     Head,

@@ -11,7 +11,8 @@ use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use crate::clock::UnixMillis;
-use crate::conn::outbox::{Buffers, Outbox};
+use crate::conn::buffers::Buffers;
+use crate::conn::outbox::Outbox;
 use crate::limits::SHARE_ABOVE;
 
 /// What is answered to a request.
@@ -112,7 +113,7 @@ impl Response {
             return;
         }
         if self.body.len() > SHARE_ABOVE {
-            out.share(self.body.clone());
+            out.share(self.body.clone(), buffers);
         } else {
             out.append(&self.body, buffers);
         }

@@ -4,7 +4,7 @@
 
 use tungstenite::protocol::Role;
 
-use crate::conn::outbox::Buffers;
+use crate::conn::buffers::Buffers;
 use crate::conn::upgrade::OriginPolicy;
 use crate::conn::websocket::Contexts;
 use crate::limits::{BODY_BYTES, FRAGMENTS, FRAME_BYTES, OUTBOX_HARD, OUTBOX_SOFT};

@@ -9,8 +9,9 @@ use http::{Method, StatusCode};
 use percent_encoding::percent_decode;
 use tungstenite::handshake::derive_accept_key;
 
+use crate::conn::buffers::Buffers;
 use crate::conn::head::{self, Head, Version};
-use crate::conn::outbox::{Buffers, Outbox};
+use crate::conn::outbox::Outbox;
 use crate::conn::response::Response;
 
 /// A request for a WebSocket that may be granted.

@@ -14,10 +14,10 @@ use tungstenite::{Message, Utf8Bytes};
 
 use crate::chat::closing::CloseCode;
 use crate::conn::boundary::Boundary;
-use crate::conn::outbox::{Buffers, Outbox};
+use crate::conn::buffers::Buffers;
+use crate::conn::outbox::Outbox;
+use crate::conn::shared::ConnConfig;
 use crate::limits::{CONTEXT_BYTES, CONTEXT_GROWN, CONTEXTS_KEPT};
-
-use super::ConnConfig;
 
 /// The WebSocket stage of a connection.
 #[derive(Debug)]

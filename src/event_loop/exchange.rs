@@ -26,10 +26,11 @@ use crate::clock::{Moment, Now, Wheel};
 use crate::conn::frame::Encoder;
 use crate::conn::{Conn, Due, Shared, Verdict};
 use crate::event_loop::backend::Backend;
+use crate::event_loop::lists::{Lists, mark};
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
-use crate::limits::{FLUSH_BUDGET, FLUSH_BULK, OUTBOX_LOW, READ_BUFFER};
+use crate::limits::{FLUSH_BUDGET, OUTBOX_LOW, READ_BUFFER};
 use crate::metrics::Metrics;
 use crate::wire::{Format, Greeting};
 
@@ -89,25 +90,9 @@ pub struct Exchange<S, B> {
     pub(super) log_dropped: Arc<AtomicU64>,
     connections: usize,
     serial: u32,
+    trimmed: Moment,
     /// The numbers that the exchange counts; `/metrics` shows them.
     pub metrics: Metrics,
-}
-
-/// Who waits for what. Every list holds a connection at most once, so each is bounded by their number.
-#[derive(Debug, Default)]
-pub(super) struct Lists {
-    /// To be read.
-    pub ready: Vec<ConnId>,
-    /// To be flushed first.
-    pub urgent: VecDeque<ConnId>,
-    /// To be flushed after those.
-    pub bulk: VecDeque<ConnId>,
-    /// Drained as the hub asked.
-    pub drained: Vec<ConnId>,
-    /// To be reaped.
-    pub doomed: Vec<ConnId>,
-    /// Brought up by the wheel.
-    pub due: Vec<ConnId>,
 }
 
 impl<S: Socket, B: Backend> Exchange<S, B> {
@@ -133,6 +118,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             log_dropped: setup.log_dropped,
             connections: setup.connections,
             serial: 0,
+            trimmed: now.mono,
             metrics: Metrics::default(),
         }
     }
@@ -239,6 +225,10 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             self.deadline(id, now);
         }
         self.lists.due = due;
+        if now.mono.since(self.trimmed) >= SLOT {
+            self.trimmed = now.mono;
+            self.shared.trim();
+        }
         if self.hub.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.hub.handle_timeout(now);
             self.drain(now);
@@ -281,12 +271,20 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         self.queue_read(id);
     }
 
+    /// Writes all that is queued, as far as the kernel takes it: the last words of the loop. It ends,
+    /// because whoever's kernel takes no more is not queued again.
+    pub fn flush_all(&mut self, now: Now) {
+        while !self.lists.urgent.is_empty() || !self.lists.bulk.is_empty() {
+            self.flush(now);
+        }
+    }
+
     /// Writes what is queued: answers and small fan-outs first, then shares of big ones, for which a
     /// part of what one tick may cost is kept. What is left keeps its place.
     pub fn flush(&mut self, now: Now) {
         let mut budget = FLUSH_BUDGET;
         while budget > 0 {
-            let Some((id, class)) = self.next_dirty(budget) else {
+            let Some((id, class)) = self.lists.next_dirty(budget) else {
                 break;
             };
             let Self {
@@ -325,25 +323,16 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         }
     }
 
-    fn next_dirty(&mut self, budget: usize) -> Option<(ConnId, Dirty)> {
-        let Lists { urgent, bulk, .. } = &mut self.lists;
-        if budget <= FLUSH_BULK && !bulk.is_empty() || urgent.is_empty() {
-            return bulk.pop_front().map(|id| (id, Dirty::Bulk));
-        }
-        urgent.pop_front().map(|id| (id, Dirty::Urgent))
-    }
-
     /// Takes the doomed out of the slab. The last phase of a tick, and the only place where anything
     /// is removed, so that no phase before it can meet an index that has changed hands.
     pub fn reap(&mut self, now: Now) {
         for id in std::mem::take(&mut self.lists.doomed) {
-            let Some(peer) = self.peers.get(id.index as usize) else {
-                continue;
-            };
-            if peer.flags.upgraded {
+            let index = id.index as usize;
+            let peer = self.peers.get(index);
+            if peer.is_some_and(|peer| peer.flags.upgraded) {
                 self.input(Input::Closed { conn: id }, now);
             }
-            self.peers.remove(id.index as usize);
+            self.peers.remove(index).conn.discard(&mut self.shared);
         }
         self.metrics.connections_open = self.peers.len() as u64;
         self.metrics.sessions = self.hub.signed_in() as u64;
@@ -487,14 +476,4 @@ const SLOT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) fn live<S>(peers: &mut Slab<Peer<S>>, id: ConnId) -> Option<&mut Peer<S>> {
     let peer = peers.get_mut(id.index as usize)?;
     (peer.serial == id.serial && !peer.flags.doomed).then_some(peer)
-}
-
-/// See [`Exchange::mark`].
-pub(super) fn mark<S>(peer: &mut Peer<S>, id: ConnId, class: Dirty, lists: &mut Lists) {
-    match (peer.flags.dirty, class) {
-        (Dirty::No, Dirty::Bulk) => lists.bulk.push_back(id),
-        (Dirty::No | Dirty::Bulk, Dirty::Urgent) => lists.urgent.push_back(id),
-        _ => return,
-    }
-    peer.flags.dirty = class;
 }

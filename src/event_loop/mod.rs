@@ -10,16 +10,18 @@
 //! * `exchange`: the phases, and who waits for what.
 //! * `reading`: from sockets to the hub. `telling`: from the hub to outboxes.
 //! * `peer`: one connection. `pages`: what is kept of logs. `routes`: what is served over HTTP.
-//! * `backend`: what is asked of the store.
+//! * `backend`: what is asked of the store. `thrift`: memory goes back to the system.
 
 pub mod backend;
 pub mod exchange;
 mod listener;
+mod lists;
 pub mod pages;
 pub mod peer;
 mod reading;
 mod routes;
 mod telling;
+mod thrift;
 
 use std::io;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::clock::{Moment, Now, UnixMillis, nanos};
 use crate::limits::{DRAIN_WAIT, EVENTS, MAILBOX_BUDGET};
 use crate::store::{Answer, Lanes, Wake};
 use listener::Accepting;
+use thrift::Thrift;
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const MAILBOX: Token = Token(usize::MAX - 2);
@@ -97,6 +100,7 @@ pub struct EventLoop<I> {
     started: Instant,
     now: Now,
     drain_until: Option<Moment>,
+    thrift: Thrift,
 }
 
 impl<I: Stop> EventLoop<I> {
@@ -125,6 +129,7 @@ impl<I: Stop> EventLoop<I> {
             started,
             now,
             drain_until: None,
+            thrift: Thrift::default(),
         })
     }
 
@@ -149,6 +154,7 @@ impl<I: Stop> EventLoop<I> {
         self.exchange.expire(now);
         self.exchange.flush(now);
         self.exchange.reap(now);
+        self.thrift.turn(&self.exchange.metrics, now.mono);
         self.drained(now)
     }
 
@@ -190,6 +196,7 @@ impl<I: Stop> EventLoop<I> {
             self.listener
                 .poll_timeout(self.now.mono, self.exchange.has_room()),
             self.drain_until,
+            self.thrift.poll_timeout(),
         ];
         next.into_iter()
             .flatten()
@@ -212,7 +219,7 @@ impl<I: Stop> EventLoop<I> {
                 Some(Answer::Found { ticket, result }) => self.exchange.found(ticket, result, now),
                 Some(Answer::Fatal { reason }) => {
                     // The answers before this one say "unknown"; nothing else is written any more.
-                    self.exchange.flush(now);
+                    self.exchange.flush_all(now);
                     return Err(End::StoreFailed(reason));
                 }
                 None => break,

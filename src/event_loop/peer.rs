@@ -163,7 +163,7 @@ impl<S: Socket> Peer<S> {
         let (mut units, mut bytes, mut writes) = (0, 0, 0);
         while self.flags.writable && units < budget && !self.conn.outbox().is_empty() {
             let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
-            let pieces = self.conn.outbox().slices(&mut slices);
+            let pieces = self.conn.slices(shared, &mut slices);
             let offered: usize = slices[..pieces].iter().map(|slice| slice.len()).sum();
             let taken = if pieces == 1 {
                 self.socket.write(&slices[0])

@@ -1,11 +1,12 @@
 //! From the hub to outboxes: what is to be told becomes frames.
 //!
 //! Floor 3, a part of the exchange. A frame for many is encoded once per format and holds nothing
-//! that differs between its listeners; whoever gets it costs one look at the slab and one copy into
-//! an outbox, or one reference where the frame is large. Nothing here writes to a socket.
+//! that differs between its listeners; whoever gets it costs one look at the slab, and a note in an
+//! outbox of where the frame stands. Nothing here writes to a socket.
 
 use super::backend::{Backend, Taken};
-use super::exchange::{Exchange, Lists, live, mark};
+use super::exchange::{Exchange, live};
+use super::lists::{Lists, mark};
 use super::pages::{Waiting, Want, kind};
 use super::peer::{Dirty, Peer, Socket};
 use crate::chat::closing::CloseCode;
@@ -15,7 +16,7 @@ use crate::chat::hub::{Input, Looked, Output};
 use crate::chat::name::Name;
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::Now;
-use crate::conn::frame::Frame;
+use crate::conn::frame::{ForMany, Frame};
 use crate::conn::{Push, Shared};
 use crate::ids::{AppId, ConnId, ConvId, Seq, Ticket};
 use crate::limits::{BUSY_RETRY, OUTBOX_LOW, SMALL_FAN_OUT};
@@ -166,7 +167,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         let ephemeral = !matches!(event, Event::Entry(_));
         let [json, proto] = encoders;
         let mut encoders = [Some(json), Some(proto)];
-        let mut frames: [Option<Frame<'_>>; Format::ALL.len()] = [None, None];
+        let mut frames: [Option<ForMany<'_>>; Format::ALL.len()] = [None, None];
         let mut trouble = Vec::new();
         for &id in listeners {
             let Some(peer) = live(peers, id) else {
@@ -178,13 +179,17 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             let format = peer.format;
             let frame = &mut frames[format.index()];
             if let Some(encoder) = encoders[format.index()].take() {
-                *frame = Some(encoder.encode(kind(format), |out| {
-                    wire::encode_event(format, event, hub, out);
-                }));
+                let fill = |out: &mut Vec<u8>| wire::encode_event(format, event, hub, out);
+                *frame = Some(match class {
+                    Dirty::Bulk => encoder.encode_for_many(kind(format), shared, fill),
+                    _ => ForMany::Frame(encoder.encode(kind(format), fill)),
+                });
             }
             let Some(frame) = frame else { continue };
             metrics.deliveries += 1;
-            match push(peer, id, frame, class, shared, lists) {
+            let pushed = peer.conn.push_one_of_many(frame, shared);
+            mark(peer, id, class, lists);
+            match pushed {
                 Push::Queued => {}
                 other => trouble.push((id, other)),
             }
@@ -377,8 +382,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 }
 
-/// Queues one frame for one peer and marks it to be flushed. The inner loop of every fan-out.
-#[inline]
+/// Queues one frame for one peer and marks it to be flushed.
 fn push<S: Socket>(
     peer: &mut Peer<S>,
     id: ConnId,

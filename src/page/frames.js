@@ -17,7 +17,8 @@
  *   temporary: boolean, retryAfter: number}} Refusal `unknown`: it may have happened all the same.
  * @typedef {{name: string, guestId: string, secret: string, conversations: Standing[],
  *   online: number, limits: Limits}} Welcome
- * @typedef {{conversation: string, seq: number, tag: number, at: number, duplicate: boolean}} Talked
+ * @typedef {{conversation: string, seq: number, tag: number, at: number,
+ *   duplicate: boolean}} Talked
  * @typedef {{names: string[], total: number, more: boolean}} Users
  * @typedef {{conversation: string, entries: Entry[], floor: number, head: number}} Page
  * @typedef {{online: string[], offline: string[], total: number, refresh: boolean}} Presence
@@ -48,7 +49,8 @@
 export const LOBBY = 'lobby';
 
 /** @param {unknown} value @returns {Json} */
-const object = (value) => (typeof value === 'object' && value !== null ? /** @type {Json} */ (value) : {});
+const object = (value) =>
+  typeof value === 'object' && value !== null ? /** @type {Json} */ (value) : {};
 /** @param {unknown} value */
 const text = (value) => (typeof value === 'string' ? value : '');
 /** @param {unknown} value */
@@ -117,7 +119,11 @@ const shapes = {
     at: moment(it.at),
     duplicate: it.duplicate === true,
   }),
-  users: (it) => ({ names: list(it.names).map(text), total: number(it.total), more: it.more === true }),
+  users: (it) => ({
+    names: list(it.names).map(text),
+    total: number(it.total),
+    more: it.more === true,
+  }),
   page: (it) => ({
     conversation: address(it.conversation),
     entries: list(it.entries).map(entry),
@@ -141,7 +147,11 @@ const shapes = {
     reason: text(it.reason),
   }),
   reset: (it) => standing(it.standing),
-  closing: (it) => ({ code: number(it.code), reason: text(it.reason), retryAfter: number(it.retryAfterMs) }),
+  closing: (it) => ({
+    code: number(it.code),
+    reason: text(it.reason),
+    retryAfter: number(it.retryAfterMs),
+  }),
 };
 
 /**

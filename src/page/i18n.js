@@ -39,7 +39,8 @@ export function pick(chosen, wanted) {
 }
 
 /** @param {string} text @param {{[name: string]: string | number}} values */
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+const fill = (text, values) =>
+  text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 
 /**
  * Everything that depends on the language.
@@ -75,8 +76,14 @@ export function speaker(language, dictionary, wanted = []) {
      * plural forms. */
     t: (key, values = {}) => {
       const entry = dictionary[key] ?? key;
-      const text = typeof entry === 'string' ? entry : entry[plural.select(Number(values.n ?? 0))] ?? entry.other;
-      const shown = Object.entries(values).map(([name, value]) => [name, typeof value === 'number' ? number.format(value) : value]);
+      const text =
+        typeof entry === 'string'
+          ? entry
+          : (entry[plural.select(Number(values.n ?? 0))] ?? entry.other);
+      const shown = Object.entries(values).map(([name, value]) => [
+        name,
+        typeof value === 'number' ? number.format(value) : value,
+      ]);
       return fill(text, Object.fromEntries(shown));
     },
     /** @param {number} at */
@@ -88,7 +95,9 @@ export function speaker(language, dictionary, wanted = []) {
       const ago = daysAgo(at, now);
       if (ago >= 0 && ago < 2) return relative.format(-ago, 'day');
       if (ago > 0 && ago < 7) return weekday.format(at);
-      return new Date(at).getFullYear() === new Date(now).getFullYear() ? date.format(at) : dated.format(at);
+      return new Date(at).getFullYear() === new Date(now).getFullYear()
+        ? date.format(at)
+        : dated.format(at);
     },
     /** For a list: the time today, else the date. @param {number} at @param {number} now */
     brief: (at, now) => (daysAgo(at, now) === 0 ? time.format(at) : short.format(at)),

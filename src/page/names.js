@@ -3,6 +3,10 @@
 // The server alone decides (src/chat/name.rs); this repeats its rule so that a person is told while
 // typing, and told which part of the rule it was in a language of theirs.
 
+/** Control, format and private characters, half pairs, what will never be assigned, and fillers. */
+const UNSEEN =
+  /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u2800]/u;
+
 /**
  * @param {string} typed @param {number} most characters
  * @returns {'' | 'empty' | 'long' | 'colon' | 'invisible'} what is wrong with it
@@ -12,12 +16,7 @@ export function problem(typed, most) {
   if (name === '') return 'empty';
   if ([...name].length > most) return 'long';
   if (name.includes(':')) return 'colon';
-  // Control, format, private and unassigned-for-ever characters, fillers, and white space that is
-  // not one space.
-  if (/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u2800]/u.test(name)) {
-    return 'invisible';
-  }
-  return /[^\S ]|  /u.test(name) ? 'invisible' : '';
+  return UNSEEN.test(name) || /[^\S ]|  /u.test(name) ? 'invisible' : '';
 }
 
 /**
@@ -28,7 +27,10 @@ export function problem(typed, most) {
  * @returns {string[]} three, all different
  */
 export function suggestions(name, most, random = Math.random) {
-  const stem = [...name.trim().normalize('NFKC').trim()].slice(0, most - 3).join('').trimEnd();
+  const stem = [...name.trim().normalize('NFKC').trim()]
+    .slice(0, most - 3)
+    .join('')
+    .trimEnd();
   const two = 10 + Math.floor(random() * 89);
   return [`${stem}2`, `${stem}${two}`, `${stem}_${two + 1}`];
 }

@@ -17,8 +17,8 @@ const READ = 'kith.read';
 const TAB = 'kith.tab';
 
 /**
- * @typedef {{name: string, id: string, secret: string, pending: import('./state.js').Pending[],
- *   draft: string}} Tab
+ * @typedef {{name: string, id: string, secret: string, draft: string,
+ *   pending: import('./conversation.js').Pending[]}} Tab
  */
 
 /** Where storage is forbidden, already naming it throws; hence the functions.
@@ -47,15 +47,25 @@ export function loadTab() {
   const tab = load(() => sessionStorage, TAB) ?? {};
   const { name = '', id = '', secret = '', draft = '' } = tab;
   const pending = Array.isArray(tab.pending) ? tab.pending.filter(isPending) : [];
-  return { name: String(name), id: String(id), secret: String(secret), draft: String(draft), pending };
+  return {
+    name: String(name),
+    id: String(id),
+    secret: String(secret),
+    draft: String(draft),
+    pending,
+  };
 }
 
 /** @param {Tab} tab */
 export const saveTab = (tab) => save(() => sessionStorage, TAB, tab);
 
-/** @param {any} it @returns {it is import('./state.js').Pending} */
-const isPending = (it) => typeof it?.key === 'string' && typeof it.text === 'string' && typeof it.to === 'string'
-  && typeof it.sentAs === 'string' && ['waiting', 'unsure', 'refused'].includes(it.phase);
+/** @param {any} it @returns {it is import('./conversation.js').Pending} */
+const isPending = (it) =>
+  typeof it?.key === 'string' &&
+  typeof it.text === 'string' &&
+  typeof it.to === 'string' &&
+  typeof it.sentAs === 'string' &&
+  ['waiting', 'unsure', 'refused'].includes(it.phase);
 
 /** @returns {{epoch: string, seq: number} | null} */
 export function loadRead() {

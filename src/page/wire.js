@@ -24,10 +24,10 @@ const STEADY = 10_000;
 const REPEAT = 1_000;
 
 /**
- * @typedef {{now: () => number, later: (run: () => void, wait: number) => () => void}} Clock `later`
- *   gives the function that calls it off.
- * @typedef {Pick<WebSocket, 'readyState' | 'send' | 'close' | 'onopen' | 'onmessage' | 'onclose'>} Socket
- *   The part of `WebSocket` that is used.
+ * @typedef {{now: () => number, later: (run: () => void, wait: number) => () => void}} Clock
+ *   `later` gives the function that calls it off.
+ * @typedef {'readyState' | 'send' | 'close' | 'onopen' | 'onmessage' | 'onclose'} Used
+ * @typedef {Pick<WebSocket, Used>} Socket The part of `WebSocket` that is used.
  * @typedef {{name: string, id: string, secret: string}} Identity `id` and `secret` are empty before
  *   the first welcome.
  * @typedef {{key: string, to: string, text: string}} Outgoing
@@ -66,7 +66,8 @@ export class Wire {
     this.socket = null;
     this.live = false;
     this.lastId = 0;
-    /** What has been asked on this connection. @type {Map<number, {command: Command, key: string}>} */
+    /** What has been asked on this connection.
+     * @type {Map<number, {command: Command, key: string}>} */
     this.asked = new Map();
     /** Messages without an acknowledgement, oldest first; the first may be under way.
      * @type {Outgoing[]} */
@@ -159,7 +160,9 @@ export class Wire {
   hello() {
     const { name = '', id = '', secret = '' } = this.me ?? {};
     const cursors = this.cursors().map((it) => ({ ...it, seq: String(it.seq) }));
-    this.request({ hello: { name, ...(secret && { guestId: id, resumeSecret: secret }), cursors } });
+    this.request({
+      hello: { name, ...(secret && { guestId: id, resumeSecret: secret }), cursors },
+    });
   }
 
   /** @param {unknown} data */
@@ -197,7 +200,8 @@ export class Wire {
         } else if (frame.kind === 'page' && command && 'history' in command) {
           const { before, after } = command.history;
           this.emit({
-            type: 'page', page: frame.body,
+            type: 'page',
+            page: frame.body,
             ...(before !== undefined && { before: Number(before) }),
             ...(after !== undefined && { after: Number(after) }),
           });
@@ -337,8 +341,13 @@ export class Wire {
   closed(code) {
     const wasLive = this.live;
     this.hangUp();
-    const over = code === 1000 || code === 1002 || code === 1003 || code === 1007 || code === 1009
-      || (code >= 3500 && code <= 3999);
+    const over =
+      code === 1000 ||
+      code === 1002 ||
+      code === 1003 ||
+      code === 1007 ||
+      code === 1009 ||
+      (code >= 3500 && code <= 3999);
     if (over) this.emit({ type: 'link', phase: 'ended', code });
     else this.comeBack(wasLive);
   }

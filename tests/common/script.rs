@@ -198,7 +198,7 @@ impl Player {
     /// took.
     pub fn take(&mut self, room: usize) -> usize {
         let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-        let count = self.conn.outbox().slices(&mut pieces);
+        let count = self.conn.slices(&self.shared, &mut pieces);
         let mut left = room;
         for piece in &pieces[..count] {
             let part = &piece[..piece.len().min(left)];

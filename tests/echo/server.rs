@@ -2,7 +2,8 @@
 //!
 //! The smallest loop that obeys the rules of `conn`: it owns sockets, reads the clock once per
 //! turn, and does for each connection what the layer asks for. Whoever wants to see that layer used
-//! without a chat server around it can start here. Not a server to run: it accepts without a bound.
+//! without a chat server around it can start here. Not a server to run: it accepts without a bound,
+//! and reads one peer until it is dry while the others wait.
 
 use std::error::Error;
 use std::io::{self, IoSlice, Read, Write};
@@ -227,7 +228,7 @@ impl Peer {
     fn write(&mut self, shared: &mut Shared, now: Now) {
         while !self.conn.outbox().is_empty() {
             let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-            let count = self.conn.outbox().slices(&mut pieces);
+            let count = self.conn.slices(shared, &mut pieces);
             match self.socket.write_vectored(&pieces[..count]) {
                 Ok(taken) => self.conn.wrote(taken, shared, now),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -6,11 +6,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ANSWER_WAIT, BEAT, OPEN_WAIT, QUIET, RETRY_FIRST, RETRY_MOST, Wire } from '../../src/page/wire.js';
+import {
+  ANSWER_WAIT,
+  BEAT,
+  OPEN_WAIT,
+  QUIET,
+  RETRY_FIRST,
+  RETRY_MOST,
+  Wire,
+} from '../../src/page/wire.js';
 
 const ALICE = { name: 'alice', id: '', secret: '' };
 const WELCOME = { name: 'alice', guestId: 'a1', resumeSecret: 's3cret', conversations: [] };
-const BUSY = { code: 600, name: 'busy', temporary: true, retryAfterMs: 250, outcome: 'OUTCOME_NOT_DONE' };
+const BUSY = {
+  code: 600,
+  name: 'busy',
+  temporary: true,
+  retryAfterMs: 250,
+  outcome: 'OUTCOME_NOT_DONE',
+};
 const REFUSED = { code: 402, name: 'text_too_long', outcome: 'OUTCOME_NOT_DONE' };
 
 /** A Wire, and everything around it. */
@@ -24,23 +38,46 @@ function world({ cursors = [], random = 0 } = {}) {
     later: (run, wait) => {
       const timer = { at: now + wait, run };
       timers.push(timer);
-      return () => { timers = timers.filter((other) => other !== timer); };
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
     },
   };
   const open = () => {
     log.push('open');
-    socket = { readyState: 0, send: (data) => log.push(`> ${data}`), close: () => { it.readyState = 3; log.push('close'); } };
+    socket = {
+      readyState: 0,
+      send: (data) => log.push(`> ${data}`),
+      close: () => {
+        it.readyState = 3;
+        log.push('close');
+      },
+    };
     const it = socket;
     return socket;
   };
   const emit = (event) => log.push(told(event, now));
-  const wire = new Wire({ url: 'ws://x/ws', emit, cursors: () => cursors, open, clock, random: () => random });
+  const wire = new Wire({
+    url: 'ws://x/ws',
+    emit,
+    cursors: () => cursors,
+    open,
+    clock,
+    random: () => random,
+  });
   return {
     wire,
     log: () => log.splice(0),
-    accept: () => { socket.readyState = 1; socket.onopen?.({}); },
-    hear: (...frames) => frames.forEach((frame) => socket.onmessage?.({ data: JSON.stringify(frame) })),
-    cut: (code) => { socket.readyState = 3; socket.onclose?.({ code }); },
+    accept: () => {
+      socket.readyState = 1;
+      socket.onopen?.({});
+    },
+    hear: (...frames) =>
+      frames.forEach((frame) => socket.onmessage?.({ data: JSON.stringify(frame) })),
+    cut: (code) => {
+      socket.readyState = 3;
+      socket.onclose?.({ code });
+    },
     /** Lets time pass, with every timer at its moment. */
     pass: (wait) => {
       const end = now + wait;
@@ -54,15 +91,21 @@ function world({ cursors = [], random = 0 } = {}) {
       now = end;
     },
     /** The machine sleeps: time passes, and no timer runs before it wakes. */
-    sleep: (wait) => { now += wait; },
+    sleep: (wait) => {
+      now += wait;
+    },
   };
 }
 
 /** An event in one line. */
 function told(event, now) {
   const { type } = event;
-  if (type === 'link') return event.phase === 'waiting' ? `link waiting ${event.until - now}` : `link ${event.phase}${event.code ? ` ${event.code}` : ''}`;
-  const more = event.key ?? event.entry?.seq ?? event.refusal?.name ?? event.page?.entries.length ?? '';
+  if (type === 'link')
+    return event.phase === 'waiting'
+      ? `link waiting ${event.until - now}`
+      : `link ${event.phase}${event.code ? ` ${event.code}` : ''}`;
+  const more =
+    event.key ?? event.entry?.seq ?? event.refusal?.name ?? event.page?.entries.length ?? '';
   return `${type} ${more}`.trim();
 }
 
@@ -82,7 +125,11 @@ test('signing in says the name, and then who the server said we are', () => {
   it.accept();
   it.hear({ id: 1, welcome: WELCOME });
   assert.deepEqual(it.log(), [
-    'link connecting', 'open', '> {"id":1,"hello":{"name":"alice","cursors":[]}}', 'welcome', 'link live',
+    'link connecting',
+    'open',
+    '> {"id":1,"hello":{"name":"alice","cursors":[]}}',
+    'welcome',
+    'link live',
   ]);
 });
 
@@ -92,8 +139,11 @@ test('coming back proves who we are and says where reading stopped', () => {
   it.pass(RETRY_FIRST);
   it.accept();
   assert.deepEqual(it.log(), [
-    `link waiting ${RETRY_FIRST / 2}`, 'link connecting', 'open',
-    '> {"id":2,"hello":{"name":"alice","guestId":"a1","resumeSecret":"s3cret","cursors":[{"conversation":"lobby","epoch":"e","seq":"7","tag":9}]}}',
+    `link waiting ${RETRY_FIRST / 2}`,
+    'link connecting',
+    'open',
+    '> {"id":2,"hello":{"name":"alice","guestId":"a1","resumeSecret":"s3cret",' +
+      '"cursors":[{"conversation":"lobby","epoch":"e","seq":"7","tag":9}]}}',
   ]);
 });
 
@@ -101,10 +151,17 @@ test('messages go out one at a time, in order, under their keys', () => {
   const it = live();
   it.wire.say({ key: 'k1', to: 'lobby', text: 'one' });
   it.wire.say({ key: 'k2', to: 'lobby', text: 'two' });
-  it.hear({ id: 2, talked: { conversation: 'lobby', seq: '1' } }, { id: 3, talked: { conversation: 'lobby', seq: '2' } });
+  it.hear(
+    { id: 2, talked: { conversation: 'lobby', seq: '1' } },
+    { id: 3, talked: { conversation: 'lobby', seq: '2' } },
+  );
   assert.deepEqual(it.log(), [
-    'sending k1', '> {"id":2,"key":"k1","talk":{"to":"lobby","text":"one"}}', 'talked k1',
-    'sending k2', '> {"id":3,"key":"k2","talk":{"to":"lobby","text":"two"}}', 'talked k2',
+    'sending k1',
+    '> {"id":2,"key":"k1","talk":{"to":"lobby","text":"one"}}',
+    'talked k1',
+    'sending k2',
+    '> {"id":3,"key":"k2","talk":{"to":"lobby","text":"two"}}',
+    'talked k2',
   ]);
 });
 
@@ -116,14 +173,23 @@ test('what was not acknowledged is sent again under the same key, before what ca
   it.log();
   it.pass(RETRY_FIRST);
   it.accept();
-  it.hear({ id: 3, welcome: WELCOME }, { id: 4, talked: { conversation: 'lobby', seq: '1', duplicate: true } });
-  assert.deepEqual(it.log().filter((line) => !/hello|link|open|welcome/.test(line)), [
-    'sending k1', '> {"id":4,"key":"k1","talk":{"to":"lobby","text":"one"}}', 'talked k1',
-    'sending k2', '> {"id":5,"key":"k2","talk":{"to":"lobby","text":"two"}}',
-  ]);
+  it.hear(
+    { id: 3, welcome: WELCOME },
+    { id: 4, talked: { conversation: 'lobby', seq: '1', duplicate: true } },
+  );
+  assert.deepEqual(
+    it.log().filter((line) => !/hello|link|open|welcome/.test(line)),
+    [
+      'sending k1',
+      '> {"id":4,"key":"k1","talk":{"to":"lobby","text":"one"}}',
+      'talked k1',
+      'sending k2',
+      '> {"id":5,"key":"k2","talk":{"to":"lobby","text":"two"}}',
+    ],
+  );
 });
 
-test('an acknowledgement of the connection before is nobody\'s', () => {
+test("an acknowledgement of the connection before is nobody's", () => {
   const it = live();
   it.wire.say({ key: 'k1', to: 'lobby', text: 'one' });
   it.cut(1006);
@@ -145,7 +211,10 @@ test('a message refused for now waits as long as it was told, and nothing overta
   it.pass(249);
   assert.deepEqual(it.log(), ['held k1']);
   it.pass(1);
-  assert.deepEqual(it.log(), ['sending k1', '> {"id":3,"key":"k1","talk":{"to":"lobby","text":"one"}}']);
+  assert.deepEqual(it.log(), [
+    'sending k1',
+    '> {"id":3,"key":"k1","talk":{"to":"lobby","text":"one"}}',
+  ]);
 });
 
 test('a message refused for good makes way for the next', () => {
@@ -155,7 +224,11 @@ test('a message refused for good makes way for the next', () => {
     it.wire.say({ key: 'k2', to: 'lobby', text: 'two' });
     it.log();
     it.hear(error);
-    assert.deepEqual(it.log(), ['refused k1', 'sending k2', '> {"id":3,"key":"k2","talk":{"to":"lobby","text":"two"}}']);
+    assert.deepEqual(it.log(), [
+      'refused k1',
+      'sending k2',
+      '> {"id":3,"key":"k2","talk":{"to":"lobby","text":"two"}}',
+    ]);
   }
 });
 
@@ -164,7 +237,10 @@ test('a refusal of something else leaves the message under way alone', () => {
   it.wire.say({ key: 'k1', to: 'lobby', text: 'one' });
   it.wire.ask({ history: {} });
   it.log();
-  it.hear({ error: { code: 500, name: 'too_fast', temporary: true } }, { id: 3, error: { code: 400, name: 'bad_request' } });
+  it.hear(
+    { error: { code: 500, name: 'too_fast', temporary: true } },
+    { id: 3, error: { code: 400, name: 'bad_request' } },
+  );
   assert.deepEqual(it.log(), ['denied bad_request']);
   assert.equal(it.wire.outbox.length, 1);
 });
@@ -196,7 +272,11 @@ test('which close codes come back, and which are final', () => {
 });
 
 test('the server says when to come back, and the die says how much later', () => {
-  for (const [random, wait] of [[0, 1000], [0.5, 1500], [0.999, 1999]]) {
+  for (const [random, wait] of [
+    [0, 1000],
+    [0.5, 1500],
+    [0.999, 1999],
+  ]) {
     const it = live({ random });
     it.hear({ closing: { code: 1012, reason: 'restart', retryAfterMs: 1000 } });
     it.cut(1012);
@@ -313,7 +393,14 @@ test('leaving says so and stays away', () => {
 
 test('whatever nobody can read does nothing', () => {
   const it = live();
-  it.hear({}, { id: 9 }, { novelty: {} }, { id: 9, talked: {} }, { id: 9, page: {} }, { id: 9, welcomed: 1 });
+  it.hear(
+    {},
+    { id: 9 },
+    { novelty: {} },
+    { id: 9, talked: {} },
+    { id: 9, page: {} },
+    { id: 9, welcomed: 1 },
+  );
   for (const data of ['', '{', 'null', '[]', '7', new ArrayBuffer(3)]) it.wire.receive(data);
   assert.deepEqual(it.log(), []);
 });

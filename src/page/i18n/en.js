@@ -11,7 +11,10 @@ export default {
   'signin.suggestions': 'These are probably free:',
   'signin.taken': '“{name}” is taken: somebody of that name is online.',
   'name.empty': 'Type a name first.',
-  'name.long': { one: 'That is too long: {n} character at most.', other: 'That is too long: {n} characters at most.' },
+  'name.long': {
+    one: 'That is too long: {n} character at most.',
+    other: 'That is too long: {n} characters at most.',
+  },
   'name.colon': 'A name cannot contain a colon.',
   'name.invisible': 'That name has characters that cannot be seen, or two spaces in a row.',
   'rooms.title': 'Conversations',
@@ -40,7 +43,8 @@ export default {
   'pane.people': 'People',
   'people.title': 'Online',
   'people.you': 'you',
-  'people.alone': 'Nobody else is here. Open this page in a second window, or send its address to somebody.',
+  'people.alone':
+    'Nobody else is here. Open this page in a second window, or send its address to somebody.',
   'people.earlier': 'Here earlier',
   'people.more': 'Show more',
   'people.close': 'Close the list of people',
@@ -53,7 +57,10 @@ export default {
   'log.begun': 'The server began this conversation anew. What was here before is gone.',
   'log.new': 'New messages',
   'log.jump': 'Jump to the newest message',
-  'log.jumpNew': { one: '{n} new message. Jump to it', other: '{n} new messages. Jump to the newest' },
+  'log.jumpNew': {
+    one: '{n} new message. Jump to it',
+    other: '{n} new messages. Jump to the newest',
+  },
   'log.more': 'Show all',
   'message.own': 'You',
   'message.label': '{from}, {time}',
@@ -72,10 +79,14 @@ export default {
   'composer.left': { one: '{n} byte left', other: '{n} bytes left' },
   'composer.over': { one: '{n} byte too long', other: '{n} bytes too long' },
   'composer.full': 'Too many messages wait to be sent. Wait until the connection is back.',
-  'composer.unsaved': 'This browser does not store what you write: it will be lost if you reload now.',
+  'composer.unsaved':
+    'This browser does not store what you write: it will be lost if you reload now.',
   'link.offline': 'You are offline. What you write is sent when you are back.',
   'link.connecting': 'Connecting…',
-  'link.waiting': { one: 'No connection. Trying again in {n} second.', other: 'No connection. Trying again in {n} seconds.' },
+  'link.waiting': {
+    one: 'No connection. Trying again in {n} second.',
+    other: 'No connection. Trying again in {n} seconds.',
+  },
   'link.now': 'Now',
   'link.behind': 'Catching up… {percent} %',
   'link.ended': 'The server ended the connection (code {code}).',
@@ -102,5 +113,6 @@ export default {
   'refusal.stopping': 'The server is restarting. It goes out by itself.',
   'refusal.store_failed': 'The server could not store it.',
   'refusal.store_unknown': 'The server is not sure that it was stored. It asks again by itself.',
-  'refusal.unsure': 'It may have arrived before the connection broke. Look above before you send it again.',
+  'refusal.unsure':
+    'It may have arrived before the connection broke. Look above before you send it again.',
 };

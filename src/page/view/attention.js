@@ -1,6 +1,7 @@
 // What reaches somebody who looks elsewhere: the title, the icon, and notifications if asked for.
 
-import { current, unread } from '../state.js';
+import { unread } from '../conversation.js';
+import { current } from '../state.js';
 import { setting, setSetting } from '../storage.js';
 
 /** Characters of a message that a notification shows. */
@@ -8,7 +9,10 @@ const SHOWN = 140;
 
 /** Asks the browser; only ever called from a click. @param {boolean} on */
 export async function notifications(on) {
-  const granted = on && typeof Notification !== 'undefined' && (await Notification.requestPermission()) === 'granted';
+  const granted =
+    on &&
+    typeof Notification !== 'undefined' &&
+    (await Notification.requestPermission()) === 'granted';
   setSetting('notify', granted ? 'on' : '');
 }
 
@@ -32,7 +36,10 @@ export function attention(open) {
     try {
       const n = unread(it, state.id);
       const note = new Notification(n > 1 ? t('notify.more', { n }) : last.from, {
-        body: n > 1 ? `${last.from}: ${last.text?.slice(0, SHOWN)}` : last.text?.slice(0, SHOWN), tag: 'kith-lobby', silent: true, icon: 'icon.svg',
+        body: n > 1 ? `${last.from}: ${last.text?.slice(0, SHOWN)}` : last.text?.slice(0, SHOWN),
+        tag: 'kith-lobby',
+        silent: true,
+        icon: 'icon.svg',
       });
       note.onclick = () => {
         window.focus();
@@ -49,7 +56,10 @@ export function attention(open) {
     render(state, say) {
       const it = current(state);
       const n = state.phase === 'signin' ? 0 : unread(it, state.id);
-      const title = state.phase === 'signin' ? say.t('app.name') : `${say.t('rooms.lobby')} · ${say.t('app.name')}`;
+      const title =
+        state.phase === 'signin'
+          ? say.t('app.name')
+          : `${say.t('rooms.lobby')} · ${say.t('app.name')}`;
       const wanted = n > 0 ? say.t('title.unread', { n, title }) : title;
       if (document.title !== wanted) document.title = wanted;
       if (it.loaded) notify(state, say);

@@ -5,5 +5,9 @@ import { h } from './dom.js';
 
 /** @param {string} name @param {string} [size] 'small' or 'large' */
 export function avatar(name, size = '') {
-  return h('span', { class: `avatar ${size}`, 'data-hue': hue(name), 'aria-hidden': 'true' }, letter(name));
+  return h(
+    'span',
+    { class: `avatar ${size}`, 'data-hue': hue(name), 'aria-hidden': 'true' },
+    letter(name),
+  );
 }

@@ -5,7 +5,8 @@
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** @typedef {string | number | Node | null | undefined | false} Child */
-/** @typedef {{[name: string]: string | number | boolean | null | undefined | ((event: any) => void)}} Props */
+/** @typedef {string | number | boolean | null | undefined} Value */
+/** @typedef {{[name: string]: Value | ((event: any) => void)}} Props */
 
 /**
  * Makes an element. A function under `onclick` and the like becomes a listener, true and false say
@@ -21,14 +22,25 @@ export function h(tag, props = {}, ...children) {
     if (typeof value === 'function') element.addEventListener(name.slice(2), value);
     else attribute(element, name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => (typeof child === 'number' ? String(child) : /** @type {string | Node} */ (child))));
+  element.append(
+    ...children
+      .filter((child) => child !== null && child !== undefined && child !== false)
+      .map((child) =>
+        typeof child === 'number' ? String(child) : /** @type {string | Node} */ (child),
+      ),
+  );
   return element;
 }
 
 /** Sets or removes an attribute, if it is not so already. @param {Element} element
- * @param {string} name @param {string | number | boolean | null | undefined} value */
+ * @param {string} name @param {Value} value */
 export function attribute(element, name, value) {
-  const wanted = value === true ? '' : value === false || value === null || value === undefined ? null : String(value);
+  const wanted =
+    value === true
+      ? ''
+      : value === false || value === null || value === undefined
+        ? null
+        : String(value);
   if (element.getAttribute(name) === wanted) return;
   if (wanted === null) element.removeAttribute(name);
   else element.setAttribute(name, wanted);
@@ -50,11 +62,21 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that shows a symbol and is called by its name. @param {string} name @param {string} label
- * @param {() => void} onclick @param {Props} [props] */
-export const iconButton = (name, label, onclick, props = {}) => h('button', {
-  type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...props,
-}, icon(name));
+/** A button that shows a symbol and is called by its name.
+ * @param {string} name @param {string} label @param {() => void} onclick @param {Props} [props] */
+export const iconButton = (name, label, onclick, props = {}) =>
+  h(
+    'button',
+    {
+      type: 'button',
+      class: 'icon-button',
+      'aria-label': label,
+      title: label,
+      onclick,
+      ...props,
+    },
+    icon(name),
+  );
 
 /**
  * Children of one element, by key: each is made once, changed when what it shows has changed, moved

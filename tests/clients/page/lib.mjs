@@ -1,5 +1,6 @@
 // What the journey stands on: the server as a process, Chromium, pages that note everything odd.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -52,18 +53,30 @@ export async function until(what, holds) {
 }
 
 /** @param {string} executablePath */
-export const browse = (executablePath) => chromium.launch({
-  executablePath,
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+export const browse = (executablePath) =>
+  chromium.launch({
+    executablePath,
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
 
-/** Before any script of the page: what runs that must not, what the policy refuses, and sockets that
- * can be muted (nothing gets through, nobody notices) and forbidden. */
+/** Before any script of the page: what runs that must not, what the policy refuses, and sockets
+ * that can be muted (nothing gets through, nobody notices) and forbidden. */
 function instrument() {
   globalThis.odd = [];
   globalThis.hit = (which) => globalThis.odd.push(`a script ran: ${which}`);
   for (const name of ['alert', 'confirm', 'prompt']) globalThis[name] = () => globalThis.hit(name);
-  addEventListener('securitypolicyviolation', (event) => globalThis.odd.push(`the policy refused ${event.violatedDirective} ${event.blockedURI}`));
+  addEventListener('securitypolicyviolation', (event) =>
+    globalThis.odd.push(`the policy refused ${event.violatedDirective} ${event.blockedURI}`),
+  );
   const Real = WebSocket;
   globalThis.sockets = [];
   globalThis.WebSocket = class extends Real {
@@ -84,13 +97,28 @@ function instrument() {
 }
 
 /** Console lines that are the browser's own report of a server that is away on purpose. */
-const EXPECTED = /WebSocket connection to .* failed|WebSocket is closed before|net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|CONNECTION_RESET|EMPTY_RESPONSE)/;
+const EXPECTED = new RegExp(
+  'WebSocket connection to .* failed|WebSocket is closed before|' +
+    'net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|CONNECTION_RESET|EMPTY_RESPONSE)',
+);
+
+/** Where the journey takes place: one server, one browser, everybody who came.
+ *
+ * @typedef {{server: Server, url: string, everybody: Person[],
+ *   come: (options?: object) => Promise<Person>, go: (person: Person) => Promise<void>,
+ *   shot: (person: Person, name: string) => unknown}} Stage
+ */
 
 /** One person in front of one page. */
 export class Person {
-  /** @param {import('playwright-core').Browser} browser @param {string} url @param {object} [options] */
+  /** @param {import('playwright-core').Browser} browser @param {string} url
+   * @param {object} [options] */
   static async come(browser, url, options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options });
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      locale: 'en-GB',
+      ...options,
+    });
     context.setDefaultTimeout(PATIENCE);
     await context.addInitScript(instrument);
     const person = new Person();
@@ -98,7 +126,8 @@ export class Person {
     person.page = await context.newPage();
     person.odd = [];
     person.page.on('console', (line) => {
-      if (line.type() === 'error' && !EXPECTED.test(line.text())) person.odd.push(`console: ${line.text()}`);
+      if (line.type() === 'error' && !EXPECTED.test(line.text()))
+        person.odd.push(`console: ${line.text()}`);
     });
     person.page.on('pageerror', (error) => person.odd.push(`uncaught: ${error.message}`));
     person.page.on('dialog', (dialog) => {
@@ -106,7 +135,8 @@ export class Person {
       dialog.dismiss();
     });
     person.page.on('request', (request) => {
-      if (new URL(request.url()).origin !== new URL(url).origin) person.odd.push(`a request to ${request.url()}`);
+      if (new URL(request.url()).origin !== new URL(url).origin)
+        person.odd.push(`a request to ${request.url()}`);
     });
     await person.page.goto(url);
     await person.page.waitForSelector('#name, textarea');
@@ -129,12 +159,14 @@ export class Person {
 
   /** Every message that is shown, in order: author, text, and whether it is sent. */
   messages() {
-    return this.page.$$eval('.message', (rows) => rows.map((row) => ({
-      text: row.querySelector('.text').textContent,
-      own: row.classList.contains('own'),
-      sent: !row.matches('.waiting, .refused'),
-      label: row.getAttribute('aria-label'),
-    })));
+    return this.page.$$eval('.message', (rows) =>
+      rows.map((row) => ({
+        text: row.querySelector('.text').textContent,
+        own: row.classList.contains('own'),
+        sent: !row.matches('.waiting, .refused'),
+        label: row.getAttribute('aria-label'),
+      })),
+    );
   }
 
   async texts() {
@@ -143,12 +175,16 @@ export class Person {
 
   /** @param {string} text */
   sees(text) {
-    return until(`somebody sees ${JSON.stringify(text.slice(0, 60))}`, async () => (await this.texts()).includes(text));
+    return until(`somebody sees ${JSON.stringify(text.slice(0, 60))}`, async () =>
+      (await this.texts()).includes(text),
+    );
   }
 
   /** All of one's own messages are acknowledged. */
   settled() {
-    return until('everything is sent', async () => (await this.messages()).every(({ sent }) => sent));
+    return until('everything is sent', async () =>
+      (await this.messages()).every(({ sent }) => sent),
+    );
   }
 
   /** @param {string} selector */
@@ -157,8 +193,21 @@ export class Person {
   }
 
   async oddities() {
-    return [...this.odd, ...await this.page.evaluate(() => globalThis.odd)];
+    return [...this.odd, ...(await this.page.evaluate(() => globalThis.odd))];
   }
+}
+
+/** How often somebody says it. @param {string[]} list @param {string} text */
+export const times = (list, text) => list.filter((one) => one === text).length;
+
+/** Each of these once, in this order, on this person's page. */
+export async function eachOnce(person, texts) {
+  for (const text of texts) await person.sees(text);
+  const seen = await person.texts();
+  assert.deepEqual(
+    seen.filter((text) => texts.includes(text)),
+    texts,
+  );
 }
 
 let passed = 0;

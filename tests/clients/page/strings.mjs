@@ -50,7 +50,7 @@ export const MESSAGES = [
   '<scr\u0000ipt>hit(45)</scr\u0000ipt>',
   '＜script＞hit(46)＜/script＞',
   '\u202Etxet eht snrut siht\u202C then on',
-  'Z\u0351\u034b\u030d\u0348\u0351\u034c\u0363A\u0362\u0348\u0354L\u034a\u0311\u0321G\u0300\u0301\u0302O\u0315\u0303\u0304',
+  'Z\u0351\u034b\u030d\u0348\u0351\u034cA\u0362\u0348\u0354L\u034a\u0311G\u0300O\u0315\u0303',
   'W'.repeat(300),
   '  two  spaces\tand a tab\n\nand an empty line  end',
   '-1 OR 1=1; DROP TABLE entries; --',
