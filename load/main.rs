@@ -83,19 +83,16 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<Report, Failure> {
     let target = target(&options.url)?;
     raise_files(u64::from(options.plan.clients) + FILES_KEPT)?;
-    let server = match options.pid {
+    let mut server = match options.pid {
         Some(pid) => Some((pid, look(pid)?)),
         // Not found, or not to be looked at, is no reason not to run.
         None => {
             watch::listener(target.address).and_then(|pid| Some((pid, watch::usage(pid).ok()?)))
         }
-    };
+    }
+    .map(|(pid, before)| (pid, Watched::since(before)));
     let this = std::process::id();
-    let mut watched = Watched {
-        before: server.map(|(_, usage)| usage).unwrap_or_default(),
-        ..Watched::default()
-    };
-    let mut own = Watched::default();
+    let mut own = Watched::since(look(this)?);
     let mut engine = Engine::new(target.address, options.plan.clients)?;
     let mut crowd = Crowd::new(options.plan, target, Entropy::System, engine.now());
     let mut progress = Progress::default();
@@ -106,16 +103,17 @@ fn run(options: &Options) -> Result<Report, Failure> {
         if !filled && !matches!(crowd.phase(), Phase::Filling(_)) {
             filled = true;
             own.filled = look(this)?;
-            if let Some((pid, _)) = server {
-                // A server that is gone by now will be noticed otherwise.
-                watched.filled = watch::usage(pid).unwrap_or_default();
-            }
+            // A server whose process is gone by now has other news for us.
+            server = server.and_then(|(pid, mut watched)| {
+                watched.filled = watch::usage(pid).ok()?;
+                Some((pid, watched))
+            });
         }
     }
     own.after = look(this)?;
-    let server = server.map(|(pid, _)| {
-        watched.after = watch::usage(pid).unwrap_or_default();
-        (pid, watched)
+    server = server.and_then(|(pid, mut watched)| {
+        watched.after = watch::usage(pid).ok()?;
+        Some((pid, watched))
     });
     let (numbers, verdict) = crowd.finish();
     Ok(Report::new(options, &numbers, verdict, server, own))

@@ -41,7 +41,7 @@ pub struct Report {
     pub latency: Latencies,
     /// What went over the wire.
     pub traffic: Traffic,
-    /// The server's process, if it could be looked at.
+    /// The server's process, if it was there to be looked at from the beginning to the end.
     pub server: Option<Server>,
     /// The swarm's own.
     pub swarm: Swarm,
@@ -140,6 +140,14 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// So far it was looked at once.
+    pub fn since(before: Usage) -> Self {
+        Self {
+            before,
+            ..Self::default()
+        }
+    }
+
     fn cpu(&self) -> Duration {
         self.after.cpu.saturating_sub(self.filled.cpu)
     }
@@ -293,11 +301,11 @@ impl fmt::Display for Report {
             traffic.bytes_out / 1_000_000
         )?;
         if traffic.cuts > 0 || !traffic.ended.is_empty() {
-            writeln!(
-                f,
-                "breaks       {} cut by the swarm, others {:?}",
-                traffic.cuts, traffic.ended
-            )?;
+            write!(f, "breaks       {} cut by the swarm", traffic.cuts)?;
+            for (how, count) in &traffic.ended {
+                write!(f, ", {count} ended by the server ({how})")?;
+            }
+            writeln!(f)?;
         }
         self.latencies(f)?;
         if let Some(server) = &self.server {
@@ -307,8 +315,8 @@ impl fmt::Display for Report {
             let share = self.swarm.cpu_share * 100.0;
             writeln!(
                 f,
-                "note         the swarm was at its own limit (late, or at {share:.0} % of a core): \
-                 the latencies are partly its own"
+                "note         the swarm itself was late, or busy ({share:.0} % of a core): the \
+                 latencies are partly its own"
             )?;
         }
         for broken in &self.broken {
