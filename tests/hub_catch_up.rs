@@ -333,6 +333,8 @@ fn a_lobby_without_history_brings_a_hole_and_nothing_else() {
         > bob asks 3 talk three
         bob < 3 talked 3
         ann < entry 3 Bob: three
+        > ann asks 2 hello with cursor 3 tag 0
+        ann < 2 welcome Ann (id 2), 2 online, lobby 1-3
         ",
     );
 }

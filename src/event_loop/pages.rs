@@ -96,10 +96,11 @@ impl Pages {
     /// Keeps a page, and says what it holds.
     pub fn keep(&mut self, page: Page) -> Looked {
         let looked = look(&page.entries, page.floor);
-        let Some(first) = page.entries.first() else {
+        let (Some(first), Some(last)) = (page.entries.first(), page.entries.last()) else {
             return looked;
         };
         let key = (page.conv, first.seq);
+        self.drop_within(key, last.seq);
         let bytes = page.entries.iter().map(weight).sum();
         self.uses += 1;
         let kept = Kept {
@@ -115,6 +116,21 @@ impl Pages {
         }
         self.make_room(key);
         looked
+    }
+
+    /// Drops what begins behind the first entry of a new page and not behind its last. Retention
+    /// moves the beginnings of pages that are cut by their size, so that an older and shorter one
+    /// may begin in between; whoever looks for an entry that only the new one holds would find the
+    /// older one.
+    fn drop_within(&mut self, (conv, first): (ConvId, Seq), last: Seq) {
+        let begins = self.kept.range((conv, first.next())..);
+        let within = begins.take_while(|(key, _)| key.0 == conv && key.1 <= last);
+        let within: Vec<_> = within.map(|(key, _)| *key).collect();
+        for old in within {
+            if let Some(gone) = self.kept.remove(&old) {
+                self.bytes -= gone.bytes;
+            }
+        }
     }
 
     /// The frames of the entries `from` to `upto`, all of which a page holds that was just found.
@@ -285,6 +301,19 @@ mod tests {
             Want::Read,
             "too short by now"
         );
+    }
+
+    #[test]
+    fn an_older_page_does_not_hide_a_newer_one_that_retention_has_moved() {
+        let mut pages = Pages::default();
+        let _ = pages.keep(page(20, 20, "short"));
+        let _ = pages.keep(page(24, 30, "next"));
+        let held = pages.keep(page(15, 22, "x"));
+        assert_eq!(pages.want(CONV, waiting(1, 21)), Want::Here(held));
+        let from = (Seq(21), Seq(22));
+        assert!(pages.frames(CONV, from, Format::Json, &Lobby).is_some());
+        let next = pages.want(CONV, waiting(2, 24));
+        assert!(matches!(next, Want::Here(_)), "{next:?}");
     }
 
     #[test]

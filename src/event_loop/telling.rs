@@ -163,8 +163,9 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         } else {
             Dirty::Urgent
         };
-        // What is worth nothing later is not queued behind what is.
-        let ephemeral = !matches!(event, Event::Entry(_));
+        // What is worth nothing later is not queued behind what is. A change of presence is: whoever
+        // missed one would show somebody who is gone for as long as nothing else happens to them.
+        let ephemeral = matches!(event, Event::Typing { .. });
         let [json, proto] = encoders;
         let mut encoders = [Some(json), Some(proto)];
         let mut frames: [Option<ForMany<'_>>; Format::ALL.len()] = [None, None];

@@ -82,13 +82,16 @@ impl Hub {
         if cursor.epoch != standing.epoch || cursor.seq > head {
             return self.reset(conn);
         }
-        // The head's tag is known here, and before the first entry there is nothing to compare.
-        let known = cursor.seq == Seq::ZERO || cursor.seq == head || !standing.durable;
-        if cursor.seq == head && head != Seq::ZERO && cursor.tag != standing.tag {
-            return self.reset(conn);
-        }
-        if known {
+        // Before the first entry there is nothing to compare. A log without history has an epoch
+        // for each life, and a client that was told a hole up to the head never learned its tag.
+        if cursor.seq == Seq::ZERO || !standing.durable {
             return self.bring(conn, cursor.seq.next());
+        }
+        if cursor.seq == head {
+            return match cursor.tag == standing.tag {
+                true => self.bring(conn, cursor.seq.next()),
+                false => self.reset(conn),
+            };
         }
         self.set_behind(conn, cursor.seq.next(), Wait::Cursor(cursor.tag));
         self.ask(conn);
