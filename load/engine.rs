@@ -16,7 +16,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bounds::{EVENTS, PORTS, READ_BUFFER, READS};
+use crate::bounds::{EVENTS, PORTS, READ_BUFFER, READS, READS_AT_ONCE};
 use crate::crowd::{Action, Crowd};
 use crate::failure::Failure;
 
@@ -100,9 +100,19 @@ impl Engine {
                 self.writable.push(client);
             }
         }
-        for client in ready {
-            self.read(client, crowd);
+        for some in ready.chunks(READS_AT_ONCE) {
+            for client in some {
+                self.read(*client, crowd);
+            }
+            // What is due does not wait until everybody was read.
+            self.serve(crowd);
         }
+        self.serve(crowd);
+        crowd.take_failure().map_or(Ok(()), Err)
+    }
+
+    /// What is due, and what came of it.
+    fn serve(&mut self, crowd: &mut Crowd) {
         crowd.tick(self.now());
         self.act(crowd);
         let mut writing = std::mem::take(&mut self.writable);
@@ -112,7 +122,6 @@ impl Engine {
         }
         self.writable = writing;
         self.act(crowd);
-        crowd.take_failure().map_or(Ok(()), Err)
     }
 
     fn act(&mut self, crowd: &mut Crowd) {
