@@ -38,6 +38,11 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 pub const STALL_WAIT: Duration = Duration::from_secs(10);
 /// From SIGTERM to the end of the process, whatever is still open.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
+/// From the failure of the store to the end of the process: what everybody is told last needs a moment
+/// to be read.
+pub const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
+/// How long the store may take to leave its files as the next start wants to find them.
+pub const STORE_CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// When everybody who was told 1012 may come back, before each client's own jitter.
 pub const DRAIN_RETRY: Duration = Duration::from_millis(1000);
 

@@ -271,14 +271,6 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         self.queue_read(id);
     }
 
-    /// Writes all that is queued, as far as the kernel takes it: the last words of the loop. It ends,
-    /// because whoever's kernel takes no more is not queued again.
-    pub fn flush_all(&mut self, now: Now) {
-        while !self.lists.urgent.is_empty() || !self.lists.bulk.is_empty() {
-            self.flush(now);
-        }
-    }
-
     /// Writes what is queued: answers and small fan-outs first, then shares of big ones, for which a
     /// part of what one tick may cost is kept. What is left keeps its place.
     pub fn flush(&mut self, now: Now) {
@@ -359,6 +351,14 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub fn stop(&mut self, now: Now) {
         self.stopping = true;
         self.input(Input::Stop, now);
+    }
+
+    /// The same, without waiting for the store; returns how many questions it still had.
+    pub fn stop_now(&mut self, now: Now) -> usize {
+        self.stopping = true;
+        let unanswered = self.hub.unanswered();
+        self.input(Input::StopNow, now);
+        unanswered
     }
 
     /// Whether everybody was sent home and has left.
