@@ -312,4 +312,15 @@ mod tests {
         check("192.0.2.1:9091", 1, None);
         check("[::1]:9091", 1, None);
     }
+
+    #[test]
+    fn the_second_source_address_is_the_one_that_the_server_sees() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let engine = Engine::new(listener.local_addr().unwrap(), 1).unwrap();
+        for (source, expected) in [(0, [127, 0, 0, 1]), (1, [127, 0, 0, 2])] {
+            let _stream = engine.open(source).unwrap();
+            let (_, seen) = listener.accept().unwrap();
+            assert_eq!(seen.ip(), IpAddr::from(expected));
+        }
+    }
 }
