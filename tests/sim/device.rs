@@ -228,7 +228,11 @@ impl Device {
     pub fn hello(&mut self, around: &mut Around<'_>) {
         let Some(session) = &self.session else { return };
         let person = &around.people[self.who];
-        let (guest_id, resume_secret) = person.proof.clone().unwrap_or_default();
+        let (guest_id, resume_secret) = if session.welcomed {
+            (session.guest.clone(), session.secret.clone())
+        } else {
+            person.proof.clone().unwrap_or_default()
+        };
         let resume = match (session.take_up, self.ledger.clone()) {
             (TakeUp::Anew, _) | (_, None) => None,
             (TakeUp::Resume(wrong), Some(held)) => Some((held, wrong)),

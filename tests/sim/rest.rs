@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kith::clock::Moment;
 use kith::ids::Seq;
 
 use super::device::{Device, Expect, Listing, TakeUp, Wrong};
@@ -39,17 +38,16 @@ impl World {
         Err(format!("queues are empty in the end: {what}"))
     }
 
-    /// Rivals leave, cables are mended, people read again.
+    /// Rivals leave. Who reads slowly does so for a while yet.
     fn calm(&mut self) {
         self.note(|_| "calm".to_owned());
         for device in 0..self.devices.len() {
             let rival = self.is_rival(device);
             let now = self.now;
             let one = &mut self.devices[device];
-            let Some(session) = &mut one.session else {
+            let Some(session) = &one.session else {
                 continue;
             };
-            session.slow_until = Moment::default();
             if one.mute || (rival && !session.welcomed) {
                 one.hang_up(now);
             } else if rival && !session.leaving {

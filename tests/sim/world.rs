@@ -78,7 +78,7 @@ impl World {
             counts: Counts::default(),
             links: Vec::new(),
             put_behind: 0,
-            padding: dice.weighted(&[(6, 40), (3, 3000), (1, 60_000)]),
+            padding: dice.weighted(&[(6, 40), (3, 3000), (2, 60_000)]),
             trace,
             step: 0,
             dice,
@@ -428,20 +428,23 @@ impl World {
             (6, Act::SayTwice),
             (20, Act::LookAround),
             (2, Act::HelloAgain),
-            (3, Act::Exit),
+            (5, Act::Exit),
             (3, Act::HangUp),
             (3, Act::BreakOff),
             (3, Act::GoDark),
-            (10, Act::ReadSlowly),
+            (14, Act::ReadSlowly),
         ]);
         self.note(|_| format!("device {device}: {what:?}"));
         let padding = self.dice.below(self.padding);
-        let slow = Duration::from_millis(self.dice.pick(&[100, 3_000, 15_000]));
+        let slow = Duration::from_millis(self.dice.pick(&[100, 3_000, 8_000, 15_000]));
         let now = self.now;
         let (one, mut around) = self.around(device);
         let patient = one.hold_until <= now.mono;
         match what {
             Act::Talk => one.talk(padding, &mut around),
+            Act::TalkALot if padding > 3000 => {
+                (0..5).for_each(|_| one.talk(padding, &mut around));
+            }
             Act::TalkALot => (0..70).for_each(|_| one.talk(padding.min(10), &mut around)),
             Act::SayAgain if patient => one.say_again(&mut around),
             Act::SayAgain => {}
@@ -526,7 +529,7 @@ fn site(dice: &mut Dice) -> Site {
         settings: dice.pick(&[Settings::default(), Settings::default(), limited]),
         history: dice.chance(800),
         lobby_keep: dice.weighted(&[(4, 0), (2, 5), (2, 20), (1, 100)]),
-        outbox_soft: dice.pick(&[OUTBOX_SOFT, 16 * 1024, 4 * 1024]),
+        outbox_soft: dice.pick(&[OUTBOX_SOFT, OUTBOX_SOFT, 16 * 1024, 4 * 1024]),
         queue: dice.pick(&[10_000, 10_000, 4]),
     }
 }
