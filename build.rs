@@ -1,5 +1,5 @@
-//! What is made before the compiler runs: Rust out of the protocol's description, and a table of the
-//! page's files, compressed. No `protoc` is needed; protox is one, written in Rust.
+//! What is made before the compiler runs: Rust out of the protocol's description, and a table of
+//! the page's files, compressed. No `protoc` is needed; protox is one, written in Rust.
 
 use std::env;
 use std::error::Error;

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 use crate::auth::GuestKey;
@@ -21,10 +23,10 @@ use crate::cli::layers::{self, Loaded};
 use crate::conn::{ConnConfig, OriginPolicy, Shared};
 use crate::event_loop::{End, EventLoop, Listener, Poller, Setup};
 use crate::ids::{Entropy, Epoch};
-use crate::limits::FILES_KEPT;
+use crate::limits::{FILES_KEPT, STORE_CLOSE_WAIT};
 use crate::logging::{CannotLog, Logging};
 use crate::signals::Signals;
-use crate::store::{self, OpenError, Opened, Place};
+use crate::store::{self, Lanes, OpenError, Opened, Place};
 use crate::wire::Greeting;
 
 /// What `welcome` tells clients that this server can do, beyond what every version can.
@@ -175,16 +177,39 @@ fn host(mut config: Config, logging: &Logging) -> Result<(), Failure> {
     let (ready, data) = (started.elapsed().as_millis(), config.data.display());
     log::info!("listening on http://{address}/, data in {data}, ready after {ready} ms");
     let (end, lanes) = event_loop.run();
-    lanes.join();
+    if matches!(end, End::Drained) {
+        close(lanes);
+    }
+    // Otherwise a disk that hangs would hold us for ever; ending here is no worse than kill -9.
     let dropped = logging.dropped().load(Ordering::Relaxed);
     match end {
         End::Drained if dropped == 0 => log::info!("stopped"),
         End::Drained => log::info!("stopped; {dropped} log lines were dropped on the way"),
-        End::CutOff(left) => log::warn!("stopped; {left} connections did not leave in time"),
+        End::CutOff {
+            connections,
+            commands,
+        } => log::warn!(
+            "stopped in the middle: {connections} connections did not leave, {commands} questions \
+             were not answered by the store"
+        ),
         End::StoreFailed(reason) => return Err(Failure::Store(reason)),
         End::Poll(error) => return Err(system("waiting for events")(error)),
     }
     Ok(())
+}
+
+/// Lets the store finish, in its own time but not for ever.
+fn close(lanes: Lanes) {
+    let (done, wait) = mpsc::channel();
+    // Nobody waits for this thread: it ends with the process, if not before.
+    thread::spawn(move || {
+        lanes.join();
+        // An error means that nobody is interested any more.
+        let _ = done.send(());
+    });
+    if wait.recv_timeout(STORE_CLOSE_WAIT).is_err() {
+        log::warn!("the store did not finish in time; the next start takes up what it left");
+    }
 }
 
 /// What the settings mean to the loop and the hub.
@@ -203,6 +228,7 @@ fn setup(config: &Config, opened: &Opened, logging: &Logging) -> Setup {
         address_talk: rate(limits.address_talk_rate, limits.address_talk_burst),
     };
     let origins = match &config.origins[..] {
+        [] if config.listen.ip().is_loopback() => OriginPolicy::ThisMachine,
         [] => OriginPolicy::SameHost,
         listed => OriginPolicy::Listed(listed.to_vec()),
     };

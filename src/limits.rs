@@ -38,6 +38,11 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 pub const STALL_WAIT: Duration = Duration::from_secs(10);
 /// From SIGTERM to the end of the process, whatever is still open.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
+/// From the failure of the store to the end of the process: what everybody is told last needs a moment
+/// to be read.
+pub const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
+/// How long the store may take to leave its files as the next start wants to find them.
+pub const STORE_CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// When everybody who was told 1012 may come back, before each client's own jitter.
 pub const DRAIN_RETRY: Duration = Duration::from_millis(1000);
 
@@ -68,6 +73,8 @@ pub const SEGMENTS_KEPT: usize = 128;
 pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
 /// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
 pub const PONG_ROOM: usize = 4 * 1024;
+/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms.
+pub const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
 /// The read buffer of one context. tungstenite fills it with zeros before every read: a message of
@@ -220,8 +227,8 @@ pub const LOG_LINE: usize = 2048;
 /// How long the end of the process waits for the log to be written out; a pipe that nobody reads
 /// may hold it up for ever.
 pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
-/// Addresses whose rates are remembered. At the bound, those that have been quiet longest are
-/// forgotten first.
+/// Addresses whose rates are remembered. At the bound, those that rested are forgotten, and failing
+/// that just somebody.
 pub const ADDRESSES: usize = 65_536;
 
 const _: () = {

@@ -155,7 +155,11 @@ mod tests {
 
     #[test]
     fn the_first_visit_fetches_less_than_60_kib() {
-        let total: usize = ASSETS.iter().map(cost).sum();
+        // Everybody reads one language.
+        let spoken = |asset: &&Asset| asset.path.starts_with("/i18n/");
+        let dictionary = ASSETS.iter().filter(spoken).map(cost).max().unwrap();
+        let rest: usize = ASSETS.iter().filter(|it| !spoken(it)).map(cost).sum();
+        let total = rest + dictionary;
         assert!(total < 60 * 1024, "{total} bytes");
     }
 

@@ -136,6 +136,39 @@ fn without_connection_upgrade_it_is_an_ordinary_request() {
     }
 }
 
+/// A page whose own name was made to lead here names itself as the host.
+#[test]
+fn a_server_for_this_machine_takes_no_page_of_another_name() {
+    for (host, allowed) in [
+        ("127.0.0.1:9091", true),
+        ("127.7.7.7", true),
+        ("localhost:9091", true),
+        ("LOCALHOST", true),
+        ("kith.localhost:9091", true),
+        ("[::1]:9091", true),
+        ("evil.example:9091", false),
+        ("localhost.evil.example", false),
+        ("127.0.0.1.evil.example", false),
+        ("10.0.0.1:9091", false),
+        ("[2001:db8::1]:9091", false),
+    ] {
+        let config = ConnConfig {
+            origins: OriginPolicy::ThisMachine,
+            ..ConnConfig::default()
+        };
+        let handshake = also(&format!("Origin: http://{host}"));
+        let handshake = handshake.replace("Host: kith.example", &format!("Host: {host}"));
+        let expected: &[&str] = match allowed {
+            true => &["< upgrade /ws", "> 101"],
+            false => &[
+                "> 403 close | pages of this origin may not connect here",
+                "= Shutdown",
+            ],
+        };
+        check_with(config, [send(handshake)], expected);
+    }
+}
+
 #[test]
 fn foreign_pages_get_a_403() {
     let forbidden = "> 403 close | pages of this origin may not connect here";

@@ -436,3 +436,30 @@ fn whatever_is_given_as_a_name_is_welcomed_or_refused() {
 
 #[path = "common/naughty.rs"]
 mod kith_naughty;
+
+#[test]
+fn a_name_that_looks_like_that_of_somebody_online_is_refused() {
+    let mut room = Room::new(durable(0));
+    room.run("ann opens as alice");
+    room.run("eve opens");
+    for typed in ["\u{430}lice", "ALIC\u{435}", "al\u{456}ce"] {
+        let lines = room.run(&format!("eve asks 1 hello {typed}"));
+        assert!(lines[0].contains("name_taken"), "{typed}: {lines:?}");
+    }
+    // Its look is free again with the name itself, and then it is the other one that is refused.
+    room.run("ann closes");
+    let lines = room.run("eve asks 2 hello \u{430}lice");
+    assert!(
+        lines[0].contains("name_taken"),
+        "she may be back: {lines:?}"
+    );
+    room.run("wait 11000 ms");
+    let lines = room.run("eve asks 3 hello \u{430}lice");
+    assert!(lines[0].contains("signed in"), "{lines:?}");
+    room.run("bob opens");
+    let lines = room.run("bob asks 1 hello alice");
+    assert!(lines[0].contains("name_taken"), "{lines:?}");
+    room.run("eve asks 4 exit");
+    let lines = room.run("bob asks 2 hello alice");
+    assert!(lines[0].contains("signed in"), "{lines:?}");
+}

@@ -226,6 +226,20 @@ fn a_foreign_variable_of_our_prefix_is_only_warned_of() {
 }
 
 #[test]
+fn a_variable_of_our_prefix_that_names_no_setting_is_an_error() {
+    let start = Start {
+        environment: [("KITH_LOBBY_KEPT", "3")].into(),
+        ..Start::default()
+    };
+    let text = check::complaint(&start.load().unwrap_err());
+    assert!(
+        text.contains("KITH_LOBBY_KEPT: there is no setting"),
+        "{text}"
+    );
+    assert!(text.contains("lobby.keep"), "{text}");
+}
+
+#[test]
 fn every_setting_can_be_given_in_every_way() {
     for (key, value, _) in Start::default().load().unwrap().values {
         let set = format!("{key}={value}");

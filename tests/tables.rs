@@ -114,3 +114,40 @@ fn the_readme_shows_the_tables_of_the_code() {
         );
     }
 }
+
+/// What the documents point to exists: files in back quotes or links, and tests by their names.
+#[test]
+fn the_documents_point_to_what_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut checked = 0;
+    for document in [
+        "README.md",
+        "src/ARCHITECTURE.md",
+        "tests/clients/README.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let quoted = text.split('`').skip(1).step_by(2);
+        let linked = text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap());
+        for name in quoted.chain(linked) {
+            let path = ["src/", "tests/", "load/", "proto/", ".ci/"];
+            if path.iter().any(|folder| name.starts_with(folder)) && !name.contains([' ', '*']) {
+                assert!(root.join(name).exists(), "{document} names {name}");
+                checked += 1;
+            }
+        }
+        for test in text.split("--test ").skip(1) {
+            let name: String = test
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            let file = root.join("tests").join(&name);
+            let there = file.with_extension("rs").exists() || file.join("main.rs").exists();
+            assert!(there, "{document} names the test {name}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked}");
+}

@@ -72,3 +72,12 @@ pub fn entry_text(format: Format, frame: &[u8]) -> Option<String> {
         _ => None,
     }
 }
+
+/// How many entries a hole tells of, in protobuf; `None` if it is another frame.
+pub fn hole(frame: &[u8]) -> Option<u64> {
+    let payload = frame.get(header_len(*frame.get(1)?)..)?;
+    match ServerFrame::decode(payload).ok()?.body? {
+        server_frame::Body::Hole(hole) => Some(hole.to - hole.from + 1),
+        _ => None,
+    }
+}

@@ -35,6 +35,8 @@ pub struct Counted {
     pub heard: u64,
     /// Entries that should have: each talk at everybody else.
     pub owed: u64,
+    /// Entries that the server said it would not bring: holes, where nothing is stored.
+    pub holes: u64,
     /// From the first talk to the last entry.
     pub seconds: f64,
 }
@@ -59,6 +61,7 @@ struct Room {
     poll: Poll,
     buffer: Vec<u8>,
     heard: u64,
+    holes: u64,
     answered: u64,
     last: Instant,
 }
@@ -95,7 +98,7 @@ impl Crowd {
             room.turn(&mut events, Duration::from_millis(1))?;
         }
         let owed = talks * (self.listeners as u64 - 1);
-        while (room.heard - heard < owed || room.answered - answered < talks)
+        while (room.heard + room.holes - heard < owed || room.answered - answered < talks)
             && room.last.elapsed() < QUIET
         {
             room.turn(&mut events, Duration::from_millis(100))?;
@@ -103,6 +106,7 @@ impl Crowd {
         Ok(Counted {
             heard: room.heard - heard,
             owed,
+            holes: room.holes,
             seconds: (room.last - begun).as_secs_f64(),
         })
     }
@@ -140,6 +144,7 @@ impl Counted {
         Some(Self {
             heard: words.next()?.parse().ok()?,
             owed: words.next()?.parse().ok()?,
+            holes: words.next()?.parse().ok()?,
             seconds: words.next()?.parse().ok()?,
         })
     }
@@ -147,7 +152,13 @@ impl Counted {
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{}", self.heard, self.owed, self.seconds)
+        let Self {
+            heard,
+            owed,
+            holes,
+            seconds,
+        } = self;
+        write!(f, "{heard},{owed},{holes},{seconds}")
     }
 }
 
@@ -158,6 +169,7 @@ impl Room {
             poll: Poll::new()?,
             buffer: vec![0; 256 * 1024],
             heard: 0,
+            holes: 0,
             answered: 0,
             last: Instant::now(),
         };
@@ -216,6 +228,7 @@ impl Room {
             while let Some((frame, after)) = split(rest, &mut member.welcomed) {
                 match tag(frame) {
                     Tag::Entry => self.heard += 1,
+                    Tag::Hole => self.holes += client::hole(frame).unwrap_or(0),
                     Tag::Talked => {
                         self.answered += 1;
                         member.on_the_way -= 1;
@@ -255,6 +268,7 @@ impl Member {
 /// What a frame is to those who count.
 enum Tag {
     Entry,
+    Hole,
     Talked,
     Other,
 }
@@ -277,8 +291,8 @@ fn split<'a>(bytes: &'a [u8], welcomed: &mut bool) -> Option<(&'a [u8], &'a [u8]
     (bytes.len() >= header + len).then(|| bytes.split_at(header + len))
 }
 
-/// By the first bytes of the payload: an entry begins with field 30, a `talked` with the number of
-/// the talk and field 11; in JSON with their names.
+/// By the first bytes of the payload: an entry begins with field 30, a hole with field 33, a
+/// `talked` with the number of the talk and field 11; in JSON with their names.
 fn tag(frame: &[u8]) -> Tag {
     let payload = frame
         .get(1)
@@ -286,6 +300,8 @@ fn tag(frame: &[u8]) -> Tag {
         .unwrap_or_default();
     if payload.starts_with(&[0xf2, 0x01]) || payload.starts_with(b"{\"entry\"") {
         Tag::Entry
+    } else if payload.starts_with(&[0x8a, 0x02]) {
+        Tag::Hole
     } else if payload.starts_with(&[0x08, 0x01, 0x5a])
         || payload.starts_with(b"{\"id\":1,\"talked\"")
     {

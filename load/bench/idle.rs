@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench idle`. Starts the real server, lets a second process open ten thousand
 //! sockets, each with a name of its own, and reads what the kernel says of the server before, while
-//! everybody is idle, and after everybody has left. Then the same number of people enter an
+//! everybody is idle, after everybody has left, and when as many have come again: what is kept of
+//! the first crowd serves the second. Then the same number of people enter an
 //! exchange in this process, under an allocator that keeps account of what is alive: that says what
 //! the memory is made of.
 
@@ -59,6 +60,41 @@ fn measure() {
     let server = Server::start(&[]);
     thread::sleep(SETTLED);
     let (empty, kernel_empty) = (server.memory(), kernel());
+    let (full, kernel_full) = with_everybody(&server);
+    thread::sleep(FORGOTTEN);
+    let left = server.memory();
+    let (again, _) = with_everybody(&server);
+    println!("{CONNECTIONS} idle connections, each with a name\n");
+    let mut table = Table::new(&["", "Rss", "Pss", "Private_Dirty"]);
+    for (what, memory) in [
+        ("nobody, KiB", empty),
+        ("everybody, KiB", full),
+        ("all left, KiB", left),
+        ("everybody again, KiB", again),
+    ] {
+        let kib = |bytes: i64| bytes / 1024;
+        table.row(&[
+            &what,
+            &kib(memory.rss),
+            &kib(memory.pss),
+            &kib(memory.dirty),
+        ]);
+    }
+    let per = |now: i64, then: i64| (now - then) / CONNECTIONS as i64;
+    for (what, now) in [
+        ("bytes per connection", full),
+        ("bytes per connection that left", left),
+    ] {
+        let (rss, pss) = (per(now.rss, empty.rss), per(now.pss, empty.pss));
+        table.row(&[&what, &rss, &pss, &per(now.dirty, empty.dirty)]);
+    }
+    table.print();
+    let kernel = per(kernel_full, kernel_empty);
+    println!("the kernel's own, both ends of each connection (SUnreclaim): {kernel} bytes\n");
+}
+
+/// Memory of the server and of the kernel while everybody is there and idle; then all leave.
+fn with_everybody(server: &Server) -> (Memory, i64) {
     let myself = env::current_exe().expect("this program has a path");
     let mut holder = Command::new(myself)
         .args([HOLD, &server.address().to_string()])
@@ -71,40 +107,11 @@ fn measure() {
     told.read_exact(&mut ready).expect("everybody was welcomed");
     server.wait_for("kith_sessions", CONNECTIONS as u64);
     thread::sleep(SETTLED);
-    let (full, kernel_full) = (server.memory(), kernel());
+    let memory = (server.memory(), kernel());
     drop(holder.stdin.take());
     holder.wait().expect("it ends");
     server.wait_for("kith_sessions", 0);
-    thread::sleep(FORGOTTEN);
-    let left = server.memory();
-    let again = server.threads().len();
-    println!("{CONNECTIONS} idle connections, each with a name; {again} threads\n");
-    let mut table = Table::new(&["", "Rss", "Pss", "Private_Dirty"]);
-    for (what, memory) in [
-        ("nobody, KiB", empty),
-        ("everybody, KiB", full),
-        ("all left, KiB", left),
-    ] {
-        let kib = |bytes: i64| bytes / 1024;
-        table.row(&[
-            &what,
-            &kib(memory.rss),
-            &kib(memory.pss),
-            &kib(memory.dirty),
-        ]);
-    }
-    let per = |now: i64, then: i64| (now - then) / CONNECTIONS as i64;
-    let bytes =
-        |a: Memory, b: Memory| (per(a.rss, b.rss), per(a.pss, b.pss), per(a.dirty, b.dirty));
-    for (what, (rss, pss, dirty)) in [
-        ("bytes per connection", bytes(full, empty)),
-        ("bytes per connection that left", bytes(left, empty)),
-    ] {
-        table.row(&[&what, &rss, &pss, &dirty]);
-    }
-    table.print();
-    let kernel = per(kernel_full, kernel_empty);
-    println!("the kernel's own, both ends of each connection (SUnreclaim): {kernel} bytes\n");
+    memory
 }
 
 /// Memory of the kernel that it cannot give back, in bytes; other programs use it too.

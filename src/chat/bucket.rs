@@ -5,6 +5,7 @@
 //! (ITU-T I.371, the virtual scheduling form).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
@@ -48,6 +49,11 @@ pub type Address = [u8; 16];
 #[derive(Debug, Default)]
 pub struct Addresses {
     full_at: BTreeMap<Address, Moment>,
+    /// When those who rested were forgotten last: a walk over all, so not for every newcomer.
+    swept: Moment,
+    /// Who was forgotten last without having rested; the next one comes after it, so that it hits
+    /// everybody in turn.
+    dropped: Address,
 }
 
 impl Addresses {
@@ -65,16 +71,23 @@ impl Addresses {
         rate.take(self.full_at.entry(address).or_default(), now)
     }
 
-    /// Forgets who rested. When nobody did, the one who is nearest to it: it gains a burst at most.
+    /// Forgets who rested, and failing that just somebody, who thereby gains one burst.
     fn make_room(&mut self, now: Moment) {
-        self.full_at.retain(|_, full_at| *full_at > now);
+        if now.since(self.swept) >= Duration::from_secs(1) {
+            self.swept = now;
+            self.full_at.retain(|_, full_at| *full_at > now);
+        }
         if self.full_at.len() >= ADDRESSES {
-            let nearest = self
+            let after = (Bound::Excluded(self.dropped), Bound::Unbounded);
+            let next = self
                 .full_at
-                .iter()
-                .min_by_key(|(_, at)| **at)
-                .map(|(key, _)| *key);
-            nearest.and_then(|address| self.full_at.remove(&address));
+                .range(after)
+                .next()
+                .or_else(|| self.full_at.first_key_value());
+            if let Some(address) = next.map(|(address, _)| *address) {
+                self.dropped = address;
+                self.full_at.remove(&address);
+            }
         }
     }
 }

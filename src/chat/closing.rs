@@ -39,7 +39,7 @@ macro_rules! closings {
 closings! {
     1000 "bye" Normal stay, "You said exit.";
     1002 "protocol error" Protocol stay, "A frame broke RFC 6455.";
-    1003 "unsupported data" Unsupported stay, "A frame of a kind that this endpoint does not take.";
+    1003 "unsupported data" Unsupported stay, "Reserved: a frame of a kind that this endpoint does not take. No version sends it yet.";
     1007 "invalid UTF-8" InvalidData stay, "A text frame was not UTF-8.";
     1009 "message too big" TooBig stay, "A message over 80 KiB, or in more than 1,024 fragments.";
     1012 "restart" Restart back, "The server stops or restarts; the `closing` event before it says when to come back.";

@@ -2,8 +2,8 @@
 //!
 //! Floor 1. A name is what remains after NFKC (Unicode Annex 15): 1 to 32 characters, no control or
 //! formatting character, no colon (addresses have those), no white space but single spaces inside.
-//! Two names are the same when they fold alike (Unicode 3.13, toCasefold of NFKC). Names that
-//! merely look alike are another question, and not answered here.
+//! Two names are the same when they fold alike (Unicode 3.13, toCasefold of NFKC). Two names look
+//! alike when their skeletons are the same (Unicode Technical Standard 39, section 4).
 
 use std::sync::Arc;
 
@@ -61,10 +61,22 @@ impl Name {
         &self.shown
     }
 
+    /// What it looks like: the same for names that an eye would take for each other, such as one with
+    /// a Cyrillic `а` for an `a`. For comparing only; it may not even look like the name.
+    pub fn skeleton(&self) -> Arc<str> {
+        skeleton(&self.folded)
+    }
+
     /// As it is looked up and sorted.
     pub const fn folded(&self) -> &Arc<str> {
         &self.folded
     }
+}
+
+/// See [`Name::skeleton`], for a folding that was kept.
+pub fn skeleton(folded: &str) -> Arc<str> {
+    let looks: String = unicode_security::skeleton(folded).collect();
+    looks.into()
 }
 
 fn bad(message: &'static str) -> Refusal {
@@ -114,6 +126,15 @@ mod tests {
         assert_eq!(folded("STRASSE"), folded("straße"));
         assert_eq!(folded("Ｂｏｂ"), folded("bob"));
         assert_ne!(folded("bob"), folded("b0b"));
+    }
+
+    #[test]
+    fn names_that_an_eye_would_take_for_each_other_have_one_skeleton() {
+        let looks = |typed| Name::parse(typed).unwrap().skeleton();
+        assert_eq!(looks("alice"), looks("\u{430}lice"));
+        assert_eq!(looks("paypal"), looks("p\u{430}yp\u{430}1"));
+        assert_ne!(looks("alice"), looks("bob"));
+        assert_eq!(looks("Alice"), looks("alice"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ refusals! {
     102 "unknown_field" UnknownField lasting, "The JSON names a field that does not exist.";
     103 "bad_key" BadKey lasting, "A key has exactly 16 bytes.";
     200 "sign_in_first" SignInFirst lasting, "Say who you are first: `hello` with a name, or a `username` header.";
-    201 "name_taken" NameTaken lasting, "Somebody of this name is online; resume with the secret from `welcome`, or choose another name.";
+    201 "name_taken" NameTaken lasting, "Somebody of this name, or of one that looks like it, is online; resume with the secret from `welcome`, or choose another name.";
     202 "bad_name" BadName lasting, "A name has 1 to 32 characters, none of them invisible, and no colon.";
     203 "bad_resume" BadResume lasting, "The guest id and the resume secret do not belong to this name.";
     204 "already_signed_in" AlreadySignedIn lasting, "This connection is signed in under another name; open a new one.";

@@ -185,11 +185,23 @@ impl Merge {
                     self.put(setting.key, &given, Source::Variable(name.to_owned()));
                 }
                 None if name == "KITH_PROFILE" => {}
-                // A warning, not an error: Kubernetes sets KITH_PORT and its like for every
-                // service that is called kith.
-                None => self.warnings.push(format!(
-                    "{name} in the environment is not the name of a setting, and has no effect."
-                )),
+                // Kubernetes sets these for every service that is called kith, wanted or not.
+                None if name.starts_with("KITH_PORT") || name.starts_with("KITH_SERVICE_") => {
+                    self.warnings.push(format!(
+                        "{name} in the environment is not the name of a setting, and has no effect."
+                    ));
+                }
+                None => {
+                    let key = name
+                        .trim_start_matches("KITH_")
+                        .to_lowercase()
+                        .replacen('_', ".", 1);
+                    self.errors.push(ConfigError::UnknownKey {
+                        source: Source::Variable(name.to_owned()),
+                        near: Setting::nearest(&key),
+                        key,
+                    });
+                }
             }
         }
     }

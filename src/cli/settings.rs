@@ -90,14 +90,16 @@ pub const SETTINGS: &[Setting] = &[
         slot: Slot::Origins(|c| &mut c.origins),
         shown: Shown::Plainly,
         help: "Web pages that may connect, such as https://chat.example.org. Empty: only pages \
-               that come from this server's own host. Programs that are no browser always may.",
+               that come from this server's own host, which is localhost for a server that \
+               listens on this machine only: behind a proxy, name the public one here. Programs \
+               that are no browser always may.",
     },
     Setting {
         key: "log.level",
         slot: Slot::Level(|c| &mut c.log.level),
         shown: Shown::Plainly,
-        help: "How much is logged: off, error, warn, info or debug. At debug every connection \
-               writes lines.",
+        help: "How much is logged: off, error, warn, info or debug. At info every message is a \
+               line.",
     },
     Setting {
         key: "log.targets",

@@ -162,11 +162,6 @@ impl Conn {
         held.bytes.extend_from_slice(rest);
     }
 
-    /// Whether input is held.
-    pub const fn has_held(&self) -> bool {
-        self.held.is_some()
-    }
-
     /// Whether the socket should be read. As long as the loop obeys, no more than one read buffer
     /// is ever held.
     pub const fn wants_input(&self) -> bool {
@@ -325,8 +320,13 @@ impl Conn {
     pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Now) {
         self.outbox.advance(taken, &mut shared.buffers);
         self.deadlines.wrote(taken, self.outbox.len(), now.mono);
-        if taken > 0 && matches!(self.stage, Stage::Ending { .. }) {
-            // A long last answer may take as long as it is being read.
+        let ending = match &self.stage {
+            Stage::WebSocket(socket) => socket.talk == Talk::Closing,
+            Stage::Ending { .. } => true,
+            Stage::Http(_) | Stage::Gone => false,
+        };
+        if taken > 0 && ending {
+            // What is queued before the end may take as long as it is being read.
             self.deadlines.stage_until(now.mono.after(CLOSE_WAIT));
         }
     }

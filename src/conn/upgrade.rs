@@ -41,6 +41,10 @@ pub enum OriginPolicy {
     /// Pages of the very host and port that the request names.
     #[default]
     SameHost,
+    /// The same, but only if that host is a name of this very machine. For a server that listens
+    /// nowhere else: a foreign page whose own name was made to lead here (DNS rebinding) names itself
+    /// as the host.
+    ThisMachine,
     /// These as well: whole origins (`https://chat.example`) or hosts (`chat.example:8443`).
     Listed(Vec<String>),
     /// All pages. For servers that hold nothing but a public lobby.
@@ -67,7 +71,7 @@ impl OriginPolicy {
         // A browser leaves the scheme's own port out, a proxy may put it into Host.
         let bare = |host: &str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
         if host.is_some_and(|host| bare(host) == bare(from)) {
-            return true;
+            return *self != Self::ThisMachine || is_this_machine(from);
         }
         let Self::Listed(listed) = self else {
             return false;
@@ -85,6 +89,21 @@ pub(super) fn is_wanted(head: &Head) -> bool {
     head.method() != Method::HEAD
         && head.lists("connection", "upgrade")
         && head.lists("upgrade", "websocket")
+}
+
+/// Whether `host`, which may have a port, cannot be anybody else's (RFC 6761 section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name == "[::1]"
+        || name
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Checks the handshake; returns it with the value of `Sec-WebSocket-Accept`.

@@ -30,7 +30,7 @@ use crate::event_loop::lists::{Lists, mark};
 use crate::event_loop::pages::Pages;
 use crate::event_loop::peer::{Dirty, Peer, Socket, Wrote};
 use crate::ids::{ConnId, Entropy, Ticket};
-use crate::limits::{FLUSH_BUDGET, FLUSH_BULK, OUTBOX_LOW, READ_BUFFER};
+use crate::limits::{FLUSH_BUDGET, OUTBOX_LOW, READ_BUFFER};
 use crate::metrics::Metrics;
 use crate::wire::{Format, Greeting};
 
@@ -276,7 +276,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub fn flush(&mut self, now: Now) {
         let mut budget = FLUSH_BUDGET;
         while budget > 0 {
-            let Some((id, class)) = self.next_dirty(budget) else {
+            let Some((id, class)) = self.lists.next_dirty(budget) else {
                 break;
             };
             let Self {
@@ -315,14 +315,6 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         }
     }
 
-    fn next_dirty(&mut self, budget: usize) -> Option<(ConnId, Dirty)> {
-        let Lists { urgent, bulk, .. } = &mut self.lists;
-        if budget <= FLUSH_BULK && !bulk.is_empty() || urgent.is_empty() {
-            return bulk.pop_front().map(|id| (id, Dirty::Bulk));
-        }
-        urgent.pop_front().map(|id| (id, Dirty::Urgent))
-    }
-
     /// Takes the doomed out of the slab. The last phase of a tick, and the only place where anything
     /// is removed, so that no phase before it can meet an index that has changed hands.
     pub fn reap(&mut self, now: Now) {
@@ -359,6 +351,14 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     pub fn stop(&mut self, now: Now) {
         self.stopping = true;
         self.input(Input::Stop, now);
+    }
+
+    /// The same, without waiting for the store; returns how many questions it still had.
+    pub fn stop_now(&mut self, now: Now) -> usize {
+        self.stopping = true;
+        let unanswered = self.hub.unanswered();
+        self.input(Input::StopNow, now);
+        unanswered
     }
 
     /// Whether everybody was sent home and has left.

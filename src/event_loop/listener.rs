@@ -37,7 +37,7 @@ pub enum Accepting {
     One(TcpStream, Address),
     /// No more for now: none is waiting, or the budget of this tick is spent.
     Enough,
-    /// The process has no file descriptor for it; accepting rests.
+    /// The process has no file descriptor for it, or cannot accept at all; accepting rests.
     Exhausted,
 }
 
@@ -136,18 +136,21 @@ impl Listener {
     }
 
     fn failed(&mut self, error: &io::Error, now: Moment) -> Accepting {
-        let exhausted = matches!(
-            error.raw_os_error(),
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-        );
-        if !exhausted {
-            // The peer gave up while it was waiting (ECONNABORTED and its like): its affair.
+        let gave_up = [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted];
+        if gave_up.contains(&error.kind()) {
+            // The peer did, while it was waiting: its affair, and the next one may be there.
             return Accepting::Enough;
         }
+        // No file or no memory, or something that nobody has thought of: trying again at once would
+        // burn the core for as long as it lasts.
         self.rest_until = Some(now.after(ACCEPT_RETRY));
         if self.told.is_none_or(|told| now.since(told).as_secs() >= 10) {
             self.told = Some(now);
-            log::warn!("new connections have to wait: {error}; raise the limit of open files");
+            let raise = match error.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE) => "; raise the limit of open files",
+                _ => "",
+            };
+            log::warn!("new connections have to wait: {error}{raise}");
         }
         Accepting::Exhausted
     }

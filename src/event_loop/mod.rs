@@ -10,7 +10,7 @@
 //! * `exchange`: the phases, and who waits for what.
 //! * `reading`: from sockets to the hub. `telling`: from the hub to outboxes.
 //! * `peer`: one connection. `pages`: what is kept of logs. `routes`: what is served over HTTP.
-//! * `backend`: what is asked of the store.
+//! * `backend`: what is asked of the store. `thrift`: memory goes back to the system.
 
 pub mod backend;
 pub mod exchange;
@@ -21,6 +21,7 @@ pub mod peer;
 mod reading;
 mod routes;
 mod telling;
+mod thrift;
 
 use std::io;
 use std::sync::Arc;
@@ -36,9 +37,10 @@ pub use listener::Listener;
 pub use peer::Socket;
 
 use crate::clock::{Moment, Now, UnixMillis, nanos};
-use crate::limits::{DRAIN_WAIT, EVENTS, MAILBOX_BUDGET};
+use crate::limits::{CLOSE_WAIT, DRAIN_WAIT, EVENTS, LAST_WORDS_WAIT, MAILBOX_BUDGET};
 use crate::store::{Answer, Lanes, Wake};
 use listener::Accepting;
+use thrift::Thrift;
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const MAILBOX: Token = Token(usize::MAX - 2);
@@ -55,9 +57,15 @@ pub trait Stop: Source {
 pub enum End {
     /// It was asked to, and everything was finished.
     Drained,
-    /// It was asked to, and some connections were still open when the wait was over.
-    CutOff(usize),
-    /// The store cannot tell what is on disk. Everybody who was waiting has been told so.
+    /// It was asked to, and this was still open or under way when the wait was over.
+    CutOff {
+        /// Connections that did not leave.
+        connections: usize,
+        /// Questions that the store did not answer.
+        commands: usize,
+    },
+    /// The store cannot tell what is on disk. Whoever was waiting has been told so, as far as their
+    /// kernel took it.
     StoreFailed(String),
     /// The kernel refused to poll. Ours or the system's fault, and nothing can go on.
     Poll(io::Error),
@@ -88,6 +96,25 @@ impl Poller {
     }
 }
 
+/// How far the end is.
+#[derive(Debug)]
+struct Drain {
+    /// When the store is not waited for any longer.
+    hurry_at: Option<Moment>,
+    /// When nobody is waited for any longer.
+    until: Moment,
+    /// Questions that the store had not answered when it was waited for no longer.
+    abandoned: usize,
+    /// Why it has to end, if nobody asked it to.
+    failed: Option<String>,
+}
+
+impl Drain {
+    fn next(&self) -> Moment {
+        self.hurry_at.unwrap_or(self.until)
+    }
+}
+
 /// See the module.
 pub struct EventLoop<I> {
     poller: Poller,
@@ -97,7 +124,8 @@ pub struct EventLoop<I> {
     stop: I,
     started: Instant,
     now: Now,
-    drain_until: Option<Moment>,
+    drain: Option<Drain>,
+    thrift: Thrift,
 }
 
 impl<I: Stop> EventLoop<I> {
@@ -125,7 +153,8 @@ impl<I: Stop> EventLoop<I> {
             stop,
             started,
             now,
-            drain_until: None,
+            drain: None,
+            thrift: Thrift::default(),
         })
     }
 
@@ -144,12 +173,13 @@ impl<I: Stop> EventLoop<I> {
         self.wait().map_err(End::Poll)?;
         let now = self.now;
         self.exchange.settle(now);
-        self.mailbox(now)?;
+        self.mailbox(now);
         self.accept(now);
         self.exchange.read(now);
         self.exchange.expire(now);
         self.exchange.flush(now);
         self.exchange.reap(now);
+        self.thrift.turn(&self.exchange.metrics, now.mono);
         self.drained(now)
     }
 
@@ -190,7 +220,8 @@ impl<I: Stop> EventLoop<I> {
             self.exchange.poll_timeout(self.now),
             self.listener
                 .poll_timeout(self.now.mono, self.exchange.has_room()),
-            self.drain_until,
+            self.drain.as_ref().map(Drain::next),
+            self.thrift.poll_timeout(),
         ];
         next.into_iter()
             .flatten()
@@ -199,7 +230,7 @@ impl<I: Stop> EventLoop<I> {
     }
 
     /// Takes what other threads sent: the store's answers, and the operator's wish to end.
-    fn mailbox(&mut self, now: Now) -> Result<(), End> {
+    fn mailbox(&mut self, now: Now) {
         for taken in 0.. {
             if taken == MAILBOX_BUDGET {
                 // The waker's edge is used up; the rest must not wait for another.
@@ -211,23 +242,36 @@ impl<I: Stop> EventLoop<I> {
                     self.exchange.written(ticket, result, now);
                 }
                 Some(Answer::Found { ticket, result }) => self.exchange.found(ticket, result, now),
-                Some(Answer::Fatal { reason }) => {
-                    // The answers before this one say "unknown"; nothing else is written any more.
-                    self.exchange.flush(now);
-                    return Err(End::StoreFailed(reason));
-                }
+                Some(Answer::Fatal { reason }) => self.fail(reason, now),
                 None => break,
             }
         }
         let commits = self.exchange.backend().commits();
         self.exchange.metrics.commits = commits;
-        if self.stop.asked() && self.drain_until.is_none() {
+        if self.stop.asked() && self.drain.is_none() {
             log::info!("stopping: no new connections, finishing what is under way");
             self.listener.close(self.poller.poll.registry());
-            self.drain_until = Some(now.mono.after(DRAIN_WAIT));
+            self.drain = Some(Drain {
+                hurry_at: Some(now.mono.after(DRAIN_WAIT - CLOSE_WAIT)),
+                until: now.mono.after(DRAIN_WAIT),
+                abandoned: 0,
+                failed: None,
+            });
             self.exchange.stop(now);
         }
-        Ok(())
+    }
+
+    /// The store is gone. What it answered before says "unknown", and so is told whoever still waits;
+    /// then everybody is sent home, with a little time to read it.
+    fn fail(&mut self, reason: String, now: Now) {
+        self.listener.close(self.poller.poll.registry());
+        let abandoned = self.exchange.stop_now(now);
+        self.drain = Some(Drain {
+            hurry_at: None,
+            until: now.mono.after(LAST_WORDS_WAIT),
+            abandoned,
+            failed: Some(reason),
+        });
     }
 
     /// Takes in new connections, within the budget of a tick: those that are open go first.
@@ -255,12 +299,27 @@ impl<I: Stop> EventLoop<I> {
         self.listener.turn_over();
     }
 
-    fn drained(&self, now: Now) -> Result<(), End> {
-        match self.drain_until {
-            Some(_) if self.exchange.stopped() => Err(End::Drained),
-            Some(until) if until <= now.mono => Err(End::CutOff(self.exchange.len())),
-            _ => Ok(()),
+    /// Whether this was the last tick.
+    fn drained(&mut self, now: Now) -> Result<(), End> {
+        let Some(drain) = &mut self.drain else {
+            return Ok(());
+        };
+        if drain.hurry_at.is_some_and(|at| at <= now.mono) {
+            drain.hurry_at = None;
+            drain.abandoned = self.exchange.stop_now(now);
         }
+        if !self.exchange.stopped() && drain.until > now.mono {
+            return Ok(());
+        }
+        let (connections, commands) = (self.exchange.len(), drain.abandoned);
+        Err(match drain.failed.take() {
+            Some(reason) => End::StoreFailed(reason),
+            None if connections + commands == 0 => End::Drained,
+            None => End::CutOff {
+                connections,
+                commands,
+            },
+        })
     }
 }
 

@@ -59,7 +59,7 @@ fn route(head: &Head, site: &Site<'_>) -> Response {
         (None, "/readyz") if site.stopping => plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
             .header(RETRY_AFTER, HeaderValue::from_static("1")),
         (None, "/readyz") => plain(StatusCode::OK, "ready\n"),
-        (None, _) if site.metrics_public || is_loopback(site.address) => {
+        (None, _) if site.metrics_public || (is_loopback(site.address) && !is_forwarded(head)) => {
             plain(StatusCode::OK, site.metrics.render())
         }
         (None, _) => Response::error(
@@ -109,6 +109,12 @@ fn serve(head: &Head, asset: &'static Asset) -> Response {
 /// RFC 9110 section 13.1.2: `If-None-Match` compares weakly.
 fn weak(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+/// Whether a proxy on this host asks, for somebody who may be anywhere.
+fn is_forwarded(head: &Head) -> bool {
+    let marks = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    marks.into_iter().any(|name| head.get(name).is_some())
 }
 
 /// 127.0.0.0/8 mapped into IPv6, or ::1.

@@ -9,8 +9,8 @@ import { LANGUAGES, load, pick } from './i18n.js';
 import { PEOPLE, PAGE, current, initial, reduce, wants } from './state.js';
 import { loadRead, loadTab, saveRead, saveTab, setSetting, setting } from './storage.js';
 import { attention, notifications } from './view/attention.js';
-import { shell } from './view/shell.js';
-import { signIn } from './view/signin.js';
+import { NARROW, Shell } from './view/shell.js';
+import { SignIn } from './view/signin.js';
 import { Wire } from './wire.js';
 
 /** While it is true, somebody is told at most this often that we type; the server drops more. */
@@ -22,7 +22,6 @@ const DRAFT_WAIT = 300;
 
 /** @typedef {import('./state.js').Event} Event */
 /** @typedef {import('./view/context.js').Pane} Pane */
-/** @typedef {ReturnType<typeof shell>} Shell */
 
 const tab = loadTab();
 let state = initial();
@@ -31,7 +30,7 @@ let { draft } = tab;
 let say;
 /** @type {Shell | null} */
 let room = null;
-/** @type {ReturnType<typeof signIn> | null} */
+/** @type {SignIn | null} */
 let door = null;
 /** When it was last told that we type, and the timer of the next time. */
 let typed = 0;
@@ -41,7 +40,7 @@ let drawing = false;
 let unsaved = false;
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'));
-const notice = attention(() => room?.toEnd());
+const notice = attention(() => room?.log.toEnd());
 const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const wire = new Wire({
   url: `${scheme}//${location.host}/ws`,
@@ -104,7 +103,7 @@ function keepTab() {
   const kept = saveTab({ name, id, secret, draft, pending: current(state).pending });
   if (kept !== unsaved) return;
   unsaved = !kept;
-  room?.warn(unsaved ? say.t('composer.unsaved') : '');
+  room?.write.warn(unsaved ? say.t('composer.unsaved') : '');
 }
 
 // What a person can do.
@@ -128,8 +127,7 @@ const act = {
     const message = { key: newKey(), to: LOBBY, text: text.toWellFormed() };
     dispatch({ type: 'said', at: Date.now(), ...message });
     wire.say(message);
-    room?.toEnd();
-    return true;
+    room?.log.toEnd();
   },
   again(key) {
     const message = current(state).pending.find((it) => it.key === key);
@@ -144,7 +142,7 @@ const act = {
     const message = current(state).pending.find((it) => it.key === key);
     if (!message) return;
     act.drop(key);
-    room?.take(message.text);
+    room?.write.take(message.text);
   },
   drop(key) {
     wire.forget(key);
@@ -196,7 +194,7 @@ const act = {
     setSetting('theme', theme === 'auto' ? '' : theme);
     paint();
   },
-  notify: (on) => void notifications(on).then(() => room?.report()),
+  notify: (on) => void notifications(on).then(() => room?.log.report()),
 };
 
 const draftTimer = {
@@ -229,9 +227,9 @@ function render() {
   const inside = state.phase === 'in' || (state.phase === 'joining' && state.id !== '');
   if (inside && !room) {
     door = null;
-    room = shell({ say, act, name: state.name, draft });
+    room = new Shell({ say, act, name: state.name, draft });
     root.replaceChildren(room.element);
-    room.settle();
+    room.write.measure();
     lead();
     room.show(paneOf(location.hash));
     room.render(state, Date.now());
@@ -239,7 +237,7 @@ function render() {
   } else if (!inside && !door) {
     room?.stop();
     room = null;
-    door = signIn({ say, act, name: state.name || setting('name'), draft });
+    door = new SignIn({ say, act, name: state.name || setting('name'), draft });
     root.replaceChildren(door.element);
     door.focus();
   }
@@ -268,7 +266,7 @@ async function speak(code) {
 /** On a narrow screen the way back from the messages leads to the conversations, also right after
  * the page was opened. */
 function lead() {
-  if (location.hash !== '' || !matchMedia('(max-width: 759px)').matches) return;
+  if (location.hash !== '' || !matchMedia(NARROW).matches) return;
   history.replaceState(null, '', addressOf('rooms'));
   history.pushState({ from: 'rooms' }, '', addressOf('messages'));
 }
@@ -295,13 +293,13 @@ function listen() {
     wire.wake();
   });
   document.addEventListener('visibilitychange', () => {
-    room?.report();
+    room?.log.report();
     if (document.visibilityState === 'visible') wire.wake();
   });
   window.addEventListener('pageshow', (event) => event.persisted && wire.wake());
   window.addEventListener('pagehide', keepTab);
-  window.addEventListener('focus', () => room?.report());
-  window.addEventListener('blur', () => room?.report());
+  window.addEventListener('focus', () => room?.log.report());
+  window.addEventListener('blur', () => room?.log.report());
   window.addEventListener('popstate', () => room?.show(paneOf(location.hash)));
   window.addEventListener('keydown', (event) => room?.keys(event));
   window.visualViewport?.addEventListener('resize', fit);

@@ -42,7 +42,8 @@ export function rows(it, me) {
     const date = row.at ? day(row.at) : today;
     if (date !== today) {
       today = date;
-      list.push({ kind: 'day', key: `day-${date}`, at: row.at });
+      // Clocks may go back, and a day come twice; the message below it does not.
+      list.push({ kind: 'day', key: `day-${row.key}`, at: row.at });
       group = null;
     }
     if (group && group.own === row.own && group.from === row.from && row.at - group.at < GROUP) {
@@ -53,10 +54,8 @@ export function rows(it, me) {
     group = row;
   };
 
-  const atTop = it.loaded && it.first <= Math.max(it.floor, 1);
-  if (it.begun && atTop) mark('begun', 'begun');
-  else if (atTop && it.floor > 1) mark('hole', 'hole-top');
-  else if (atTop && it.entries.length > 0) mark('top', 'top');
+  const top = beginning(it);
+  if (top) mark(top, `${top}-top`);
   let hole = 0;
   for (const entry of it.entries) {
     while (it.holes[hole] && it.holes[hole].to < entry.seq) {
@@ -67,7 +66,8 @@ export function rows(it, me) {
     if (entry.text === null) continue;
     message({
       kind: 'message',
-      key: entry.key ? `p${entry.key}` : `e${entry.seq}`,
+      // Where a log was replaced, another entry has this place; the tag tells them apart.
+      key: entry.key ? `p${entry.key}` : `e${entry.seq}-${entry.tag}`,
       seq: entry.seq,
       from: entry.from,
       text: entry.text,
@@ -80,23 +80,25 @@ export function rows(it, me) {
     });
   }
   for (; it.holes[hole]; hole += 1) mark('hole', `hole-${it.holes[hole].to}`);
-  for (const pending of it.pending) {
-    if (pending.seen) continue;
-    message({
-      kind: 'message',
-      key: `p${pending.key}`,
-      seq: 0,
-      from: me.name,
-      text: pending.text,
-      at: pending.at,
-      own: true,
-      first: true,
-      last: true,
-      sent: pending.phase === 'refused' ? 'refused' : 'waiting',
-      refusal: pending.refusal,
-    });
-  }
+  for (const pending of it.pending) if (!pending.seen) message(unacknowledged(pending, me.name));
   return list;
+}
+
+/** @param {import('./conversation.js').Pending} pending @param {string} from
+ * @returns {MessageRow} */
+function unacknowledged({ key, text, at, phase, refusal }, from) {
+  const sent = phase === 'refused' ? 'refused' : 'waiting';
+  const place = { kind: /** @type {const} */ ('message'), key: `p${key}`, seq: 0, own: true };
+  return { ...place, from, text, at, first: true, last: true, sent, refusal };
+}
+
+/** What stands above the oldest entry, if it is the oldest there is.
+ * @param {Conversation} it @returns {'begun' | 'hole' | 'top' | ''} */
+function beginning(it) {
+  if (!it.loaded || it.first > Math.max(it.floor, 1)) return '';
+  if (it.begun) return 'begun';
+  if (it.floor > 1) return 'hole';
+  return it.entries.length > 0 ? 'top' : '';
 }
 
 /** Entries of one block: as the pages of the log, so that an older page seldom touches a block that

@@ -307,6 +307,8 @@ impl Post {
     }
 }
 
+/// In the server a panic in any thread ends the process before this is reached (`logging.rs`). Whoever
+/// uses the lanes without that, a test for one, is told here.
 impl Drop for Post {
     fn drop(&mut self) {
         if thread::panicking() {

@@ -26,6 +26,8 @@ const sources = readdirSync(page, { recursive: true })
   .map((name) => readFileSync(new URL(name, page), 'utf8'))
   .join('\n');
 
+const noon = new Date(2026, 10, 20, 12).getTime();
+
 test('all dictionaries have the same keys, the same gaps to fill, and every plural form', () => {
   const gaps = (text) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort().join();
   for (const [code, dictionary] of Object.entries(dictionaries)) {
@@ -91,7 +93,6 @@ test('numbers, days and gaps are filled in as the language wants', async () => {
     t('signin.taken', { name: '{n}' }),
     '“{n}” is taken: somebody of that name is online.',
   );
-  const noon = new Date(2026, 10, 20, 12).getTime();
   const days = [0, 1, 3, 30, 400].map((ago) =>
     day(new Date(2026, 10, 20 - ago, 23).getTime(), noon),
   );
@@ -142,46 +143,46 @@ test('an avatar is the same for the same name', () => {
   assert.ok(new Set(Array.from({ length: 200 }, (_, i) => hue(`user${i}`))).size === 12);
 });
 
-test('rows: days, groups within five minutes, the line, holes, and what waits', () => {
-  const noon = new Date(2026, 10, 20, 12).getTime();
-  const entry = (seq, from, at, text = 'x') => ({
-    conversation: 'lobby',
-    seq,
-    tag: 0,
-    from,
-    fromId: from,
-    at,
-    text,
-  });
-  /** Each row in one word: first and last of a group in brackets. */
-  const shown = (change) =>
-    rows(
-      { ...current(initial()), loaded: true, floor: 1, first: 1, ...change },
-      { id: 'me', name: 'me' },
+const entry = (seq, from, at, text = 'x') => ({
+  conversation: 'lobby',
+  seq,
+  tag: 0,
+  from,
+  fromId: from,
+  at,
+  text,
+});
+/** Each row in one word: first and last of a group in brackets. */
+const shown = (change) =>
+  rows(
+    { ...current(initial()), loaded: true, floor: 1, first: 1, ...change },
+    { id: 'me', name: 'me' },
+  )
+    .map((row) =>
+      row.kind === 'message'
+        ? [
+            row.first && '[',
+            row.own ? 'me' : row.from,
+            row.sent !== 'yes' && `:${row.sent}`,
+            row.last && ']',
+          ]
+            .filter(Boolean)
+            .join('')
+        : row.kind,
     )
-      .map((row) =>
-        row.kind === 'message'
-          ? [
-              row.first && '[',
-              row.own ? 'me' : row.from,
-              row.sent !== 'yes' && `:${row.sent}`,
-              row.last && ']',
-            ]
-              .filter(Boolean)
-              .join('')
-          : row.kind,
-      )
-      .join(' ');
-  const pending = (phase, seen = 0) => ({
-    key: 'k',
-    to: 'lobby',
-    text: 'y',
-    at: noon + 2,
-    sentAs: '',
-    phase,
-    refusal: null,
-    seen,
-  });
+    .join(' ');
+const pending = (phase, seen = 0) => ({
+  key: 'k',
+  to: 'lobby',
+  text: 'y',
+  at: noon + 2,
+  sentAs: '',
+  phase,
+  refusal: null,
+  seen,
+});
+
+test('rows: days, groups within five minutes, the line, holes, and what waits', () => {
   for (const [change, expected] of [
     [{ loaded: false, first: 3 }, ''],
     [
@@ -215,6 +216,15 @@ test('rows: days, groups within five minutes, the line, holes, and what waits', 
     [{ entries: [entry(1, 'me', noon)], pending: [pending('waiting', 1)] }, 'top day [me]'],
   ])
     assert.equal(shown(change), expected, JSON.stringify(change));
+});
+
+test('rows: another entry in the same place has another key', () => {
+  const keyed = (tag) => {
+    const entries = [{ ...entry(1, 'a', noon), tag }];
+    const list = rows({ ...current(initial()), loaded: true, entries }, { id: 'me', name: 'me' });
+    return list.find(({ kind }) => kind === 'message').key;
+  };
+  assert.notEqual(keyed(1), keyed(2));
 });
 
 test('blocks: whatever stands above a message goes with it, what waits goes with the last', () => {

@@ -121,11 +121,8 @@ impl Hub {
             Input::Drained { conn } => self.drained(conn),
             Input::Written { ticket, result } => self.written(ticket, result, now),
             Input::Found { ticket, result } => self.found(ticket, result, now),
-            Input::Stop => {
-                if self.stopping == Stopping::No {
-                    self.stopping = Stopping::Draining;
-                }
-            }
+            Input::Stop => self.stop(),
+            Input::StopNow => self.stop_now(),
         }
         self.send_home_when_idle();
         self.check_invariants();
@@ -188,6 +185,32 @@ impl Hub {
     /// Whether everything was finished and everybody sent home, after [`Input::Stop`].
     pub const fn stopped(&self) -> bool {
         matches!(self.stopping, Stopping::Done)
+    }
+
+    /// How many questions the store has not answered.
+    pub fn unanswered(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn stop(&mut self) {
+        if self.stopping == Stopping::No {
+            self.stopping = Stopping::Draining;
+        }
+    }
+
+    /// Nobody will learn any more what becomes of what is under way; its key will tell.
+    fn stop_now(&mut self) {
+        self.stop();
+        for pending in std::mem::take(&mut self.pending).into_values() {
+            if let Pending::Command { conn, request } = pending
+                && self.sessions.get(conn).is_some()
+            {
+                let refusal = Refusal::new(ErrorCode::StoreUnknown).because(
+                    "The server ends before the disk has answered; ask again, under the same key.",
+                );
+                self.refuse(conn, request, refusal);
+            }
+        }
     }
 
     /// Once nothing is under way any more, nobody is left to be told of anything but the end.

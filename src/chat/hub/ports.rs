@@ -88,6 +88,8 @@ pub enum Input {
     },
     /// The server stops: take no more, finish what is under way, send everybody home.
     Stop,
+    /// It stops without waiting for the store any longer: what was not answered stays unknown.
+    StopNow,
 }
 
 /// What the hub must know of what was read. The entries of a page stay with the caller.

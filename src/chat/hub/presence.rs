@@ -15,7 +15,7 @@ use super::sign_in::claim;
 use super::{Folded, Hub, Output, item};
 use crate::chat::command::{UserList, Watch};
 use crate::chat::event::{Event, Person, Presence, Reply};
-use crate::chat::name::Name;
+use crate::chat::name::{Name, skeleton};
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::{Moment, Now};
 use crate::ids::{ConnId, PublicId};
@@ -27,6 +27,9 @@ use crate::limits::{
 #[derive(Debug, Default)]
 pub(super) struct People {
     online: BTreeMap<Folded, Online>,
+    /// Who is online under a name whose skeleton is not its folding, by that skeleton; the others are
+    /// found by their folding.
+    looks: BTreeMap<Arc<str>, Folded>,
     /// Who is to be announced as offline, and when.
     leaving: BTreeSet<(Moment, Folded)>,
     /// Who watches whom.
@@ -76,6 +79,11 @@ impl People {
         fresh: PublicId,
     ) -> Result<PublicId, Refusal> {
         let holder = self.online.get(name.folded());
+        if holder.is_none() && self.look_alike(name).is_some() {
+            return Err(Refusal::new(ErrorCode::NameTaken)
+                .field("hello.name")
+                .because("Somebody is online whose name looks like this one; choose another."));
+        }
         claim(
             holder.map(|one| (one.person.id, !one.conns.is_empty())),
             resumed,
@@ -92,6 +100,10 @@ impl People {
                 gone_at: None,
             };
             self.online.insert(folded.clone(), online);
+            let looks = skeleton(folded);
+            if looks != *folded {
+                self.looks.insert(looks, folded.clone());
+            }
             return self.changed(folded, shown, Change::Came, now);
         };
         online.conns.push(conn);
@@ -105,6 +117,16 @@ impl People {
             self.changed(folded, before.name, Change::Went, now);
             self.changed(folded, person.name, Change::Came, now);
         }
+    }
+
+    /// Who is on the list under another name that looks like this one. Also who has just lost their
+    /// last connection: whoever came in between could not be told from them when they are back.
+    fn look_alike(&self, name: &Name) -> Option<&Folded> {
+        let skeleton = name.skeleton();
+        let plain = self.online.get_key_value(&skeleton);
+        plain
+            .map(|(folded, _)| folded)
+            .or_else(|| self.looks.get(&skeleton))
     }
 
     /// A connection is gone, and perhaps its person with it.
@@ -182,6 +204,10 @@ impl People {
 
     fn remove(&mut self, folded: &Folded, now: Moment) {
         if let Some(online) = self.online.remove(folded) {
+            let looks = skeleton(folded);
+            if self.looks.get(&looks) == Some(folded) {
+                self.looks.remove(&looks);
+            }
             self.changed(folded, online.person.name, Change::Went, now);
         }
     }

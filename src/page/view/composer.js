@@ -7,125 +7,130 @@ import { attribute, h, icon, setText } from './dom.js';
 const NEAR = 0.8;
 const utf8 = new TextEncoder();
 
-/** @param {import('./context.js').Context} context */
-export function composer({ say: { t, list }, act, draft }) {
-  const field = h('textarea', {
-    rows: 1,
-    'aria-label': t('composer.label'),
-    placeholder: t('composer.hint'),
-    dir: 'auto',
-    'aria-describedby': 'composer-note',
-    autocomplete: 'off',
-  });
-  field.value = draft;
-  const note = h('span', { id: 'composer-note', class: 'composer-note', role: 'status' });
-  const send = h(
-    'button',
-    { type: 'submit', class: 'send', 'aria-label': t('composer.send'), title: t('composer.send') },
-    icon('send'),
-  );
-  const typing = h(
-    'div',
-    { class: 'typing', 'aria-hidden': 'true' },
-    h('span', { class: 'dots' }, h('i'), h('i'), h('i')),
-    h('span', { class: 'typing-who' }),
-  );
-  const who = /** @type {HTMLElement} */ (typing.lastChild);
-  let most = Infinity;
-  let full = false;
-  let trouble = '';
+/** The field, its button, and above them who else is typing. */
+export class Composer {
+  /** @param {import('./context.js').Context} context */
+  constructor({ say, act, draft }) {
+    this.say = say;
+    this.act = act;
+    const { t } = say;
+    this.field = h('textarea', {
+      rows: 1,
+      'aria-label': t('composer.label'),
+      placeholder: t('composer.hint'),
+      dir: 'auto',
+      'aria-describedby': 'composer-note',
+      autocomplete: 'off',
+      oninput: () => this.written(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.pressed(event),
+    });
+    this.field.value = draft;
+    this.note = h('span', { id: 'composer-note', class: 'composer-note', role: 'status' });
+    const send = t('composer.send');
+    this.button = h('button', { type: 'submit', class: 'send', 'aria-label': send, title: send });
+    this.button.append(icon('send'));
+    this.who = h('span', { class: 'typing-who' });
+    const dots = h('span', { class: 'dots' }, h('i'), h('i'), h('i'));
+    this.typing = h('div', { class: 'typing', 'aria-hidden': 'true' }, dots, this.who);
+    const onsubmit = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.submit();
+      this.field.focus();
+    };
+    const box = h('div', { class: 'composer-box' }, this.field, this.button);
+    this.elements = [this.typing, h('form', { class: 'composer', onsubmit }, box, this.note)];
+    this.most = Infinity;
+    this.full = false;
+    this.trouble = '';
+  }
 
-  function measure() {
+  get empty() {
+    return this.field.value === '';
+  }
+
+  focus() {
+    this.field.focus();
+  }
+
+  /** Takes the height that the text needs, and judges its length.
+   * @returns {boolean} whether it can be sent */
+  measure() {
+    const { field, most, full, trouble } = this;
+    const { t } = this.say;
     field.style.setProperty('height', 'auto');
     field.style.setProperty('height', `${field.scrollHeight}px`);
     // Three bytes per unit of UTF-16 is the most; short texts need no encoding to be judged.
-    const bytes = field.value.length * 3 < NEAR * most ? 0 : utf8.encode(field.value).length;
-    const near = bytes > NEAR * most;
+    const short = field.value.length * 3 < NEAR * most;
+    const bytes = short ? 0 : utf8.encode(field.value).length;
     const over = bytes > most;
-    const words =
-      trouble ||
-      (over
-        ? t('composer.over', { n: bytes - most })
-        : near
-          ? t('composer.left', { n: most - bytes })
-          : '');
-    setText(note, full ? t('composer.full') : words);
-    attribute(note, 'data-over', over || full || trouble !== '');
-    attribute(send, 'disabled', over || full || field.value.trim() === '');
-    return !over && !full && field.value.trim() !== '';
+    const left = bytes > NEAR * most ? t('composer.left', { n: most - bytes }) : '';
+    const words = trouble || (over ? t('composer.over', { n: bytes - most }) : left);
+    setText(this.note, full ? t('composer.full') : words);
+    attribute(this.note, 'data-over', over || full || trouble !== '');
+    const fit = !over && !full && field.value.trim() !== '';
+    attribute(this.button, 'disabled', !fit);
+    return fit;
   }
 
-  function submit() {
-    if (!measure() || !act.send(field.value)) return;
-    field.value = '';
-    act.draft('');
-    measure();
+  written() {
+    this.measure();
+    this.act.draft(this.field.value);
+    if (this.field.value.trim() !== '') this.act.typing();
   }
 
-  field.addEventListener('input', () => {
-    measure();
-    act.draft(field.value);
-    if (field.value.trim() !== '') act.typing();
-  });
-  // Shift, and every key of an input method that composes (keyCode 229 is how Safari says it), are
-  // somebody else's. A keyboard on glass has no Shift+Enter: there Enter breaks the line.
-  field.addEventListener('keydown', (event) => {
+  /** Shift, and every key of an input method that composes (keyCode 229 is how Safari says it), are
+   * somebody else's. A keyboard on glass has no Shift+Enter: there Enter breaks the line.
+   * @param {KeyboardEvent} event */
+  pressed(event) {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229)
       return;
     if (matchMedia('(hover: none) and (pointer: coarse)').matches) return;
     event.preventDefault();
-    submit();
-  });
-  const form = h(
-    'form',
-    {
-      class: 'composer',
-      onsubmit: (/** @type {Event} */ event) => {
-        event.preventDefault();
-        submit();
-        field.focus();
-      },
-    },
-    h('div', { class: 'composer-box' }, field, send),
-    note,
-  );
+    this.submit();
+  }
+
+  submit() {
+    if (!this.measure()) return;
+    const text = this.field.value;
+    this.field.value = '';
+    this.act.draft('');
+    this.act.send(text);
+    this.measure();
+  }
+
+  /** Takes back what was not sent, before what is being written. @param {string} text */
+  take(text) {
+    const { field } = this;
+    field.value = field.value.trim() ? `${text}\n${field.value}` : text;
+    this.act.draft(field.value);
+    this.measure();
+    field.focus();
+  }
+
+  /** @param {string} words */
+  warn(words) {
+    this.trouble = words;
+    this.measure();
+  }
+
+  /** @param {import('../state.js').State} state */
+  render(state) {
+    const it = current(state);
+    const full = it.pending.length >= WAITING;
+    if (this.most !== state.limits.textBytes || this.full !== full) {
+      this.most = state.limits.textBytes;
+      this.full = full;
+      this.measure();
+    }
+    const names = Object.keys(it.typing);
+    attribute(this.typing, 'data-on', names.length > 0);
+    if (names.length > 0) setText(this.who, this.typingWords(names));
+  }
 
   /** @param {string[]} names */
-  function typingWords(names) {
-    if (names.length === 0) return '';
+  typingWords(names) {
+    const { t, list } = this.say;
     if (names.length > 3) return t('typing.many', { n: names.length });
     return t(names.length === 1 ? 'typing.one' : 'typing.some', { who: list(names) });
   }
-
-  return {
-    elements: [typing, form],
-    focus: () => field.focus(),
-    empty: () => field.value === '',
-    measure,
-    /** Takes back what was not sent, before what is being written. @param {string} text */
-    take(text) {
-      field.value = field.value.trim() ? `${text}\n${field.value}` : text;
-      act.draft(field.value);
-      measure();
-      field.focus();
-    },
-    /** @param {string} words */
-    warn(words) {
-      trouble = words;
-      measure();
-    },
-    /** @param {import('../state.js').State} state */
-    render(state) {
-      const it = current(state);
-      const isFull = it.pending.length >= WAITING;
-      if (most !== state.limits.textBytes || full !== isFull) {
-        most = state.limits.textBytes;
-        full = isFull;
-        measure();
-      }
-      const words = typingWords(Object.keys(it.typing));
-      attribute(typing, 'data-on', words !== '');
-      if (words) setText(who, words);
-    },
-  };
 }

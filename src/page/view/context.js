@@ -3,7 +3,7 @@
 /**
  * @typedef {{
  *   join: (name: string) => void, leave: () => void, reconnect: () => void,
- *   send: (text: string) => boolean, again: (key: string) => void, edit: (key: string) => void,
+ *   send: (text: string) => void, again: (key: string) => void, edit: (key: string) => void,
  *   drop: (key: string) => void, typing: () => void, draft: (text: string) => void,
  *   older: () => void, morePeople: () => void, present: (here: boolean) => void,
  *   go: (pane: Pane) => void, togglePeople: () => void,

@@ -12,6 +12,8 @@ import { Keyed, attribute, h, icon, setText } from './dom.js';
 import { linked } from './text.js';
 
 /** @typedef {import('../rows.js').MessageRow} MessageRow */
+/** @typedef {import('../rows.js').Row} Row */
+/** @typedef {ReturnType<typeof blocks>[number]} Block */
 /** @typedef {import('../conversation.js').Conversation} Conversation */
 
 /** Within so many pixels of the end, one is at the end. */
@@ -22,100 +24,112 @@ const NEAR_TOP = 800;
 const LONG_CHARS = 2_400;
 const LONG_LINES = 24;
 
-/** @param {import('./context.js').Context} context */
-export function messages(context) {
-  const { say, act } = context;
-  const { t } = say;
-  const column = h('div', { class: 'column' });
-  const loading = h('p', { class: 'note loading', hidden: true }, t('log.loading'));
-  const empty = h(
-    'div',
-    { class: 'empty', hidden: true },
-    icon('logo'),
-    h('p', { class: 'empty-title' }, t('log.empty')),
-    h('p', {}, t('log.emptyHint')),
-  );
-  const log = h(
-    'div',
-    { class: 'log', role: 'log', 'aria-label': t('log.label'), tabindex: 0 },
-    loading,
-    empty,
-    column,
-  );
-  const count = h('span', { class: 'badge', 'aria-hidden': 'true' });
-  const jump = h(
-    'button',
-    { type: 'button', class: 'jump', hidden: true, onclick: () => toEnd(true) },
-    count,
-    icon('down'),
-  );
-  /** What is in each block. @type {WeakMap<Element, Keyed<import('../rows.js').Row>>} */
-  const contents = new WeakMap();
-  /** @type {Keyed<ReturnType<typeof blocks>[number]>} */
-  const keyed = new Keyed(
-    column,
-    () => {
-      const block = h('div', { class: 'block' });
-      contents.set(
-        block,
-        new Keyed(
-          block,
-          (row) => create(row, context),
-          (element, row) => update(element, row, context),
-        ),
-      );
-      return block;
-    },
-    (block, { rows: list }) => {
-      if (contents.get(block)?.render(list)) attribute(block, 'data-fresh', true);
-    },
-  );
+/** The parts of a conversation that decide what the log looks like. */
+const SEEN = /** @type {const} */ ([
+  'entries',
+  'pending',
+  'line',
+  'holes',
+  'loaded',
+  'first',
+  'floor',
+]);
 
-  let atEnd = true;
-  /** @type {Conversation | null} */
-  let shown = null;
-  let lineShown = 0;
+/** The log, and the button that leads to its end. */
+export class Messages {
+  /** @param {import('./context.js').Context} context */
+  constructor(context) {
+    const { say, act } = context;
+    this.context = context;
+    this.say = say;
+    this.act = act;
+    const { t } = say;
+    this.column = h('div', { class: 'column' });
+    this.loading = h('p', { class: 'note loading', hidden: true }, t('log.loading'));
+    this.empty = h(
+      'div',
+      { class: 'empty', hidden: true },
+      icon('logo'),
+      h('p', { class: 'empty-title' }, t('log.empty')),
+      h('p', {}, t('log.emptyHint')),
+    );
+    const props = { class: 'log', role: 'log', 'aria-label': t('log.label'), tabindex: 0 };
+    this.log = h('div', props, this.empty, this.column);
+    this.count = h('span', { class: 'badge', 'aria-hidden': 'true' });
+    this.jump = h(
+      'button',
+      { type: 'button', class: 'jump', hidden: true, onclick: () => this.toEnd(true) },
+      this.count,
+      icon('down'),
+    );
+    this.elements = [this.log, this.loading, this.jump];
+    this.blocks = this.keyedBlocks();
+    this.atEnd = true;
+    /** @type {Conversation | null} */
+    this.shown = null;
+    this.log.addEventListener('scroll', () => this.look(), { passive: true });
+    // The keyboard opens, the window changes, an estimated height becomes a real one.
+    const follow = new ResizeObserver(() => (this.atEnd ? this.toEnd() : this.look()));
+    follow.observe(this.log);
+    follow.observe(this.column);
+  }
 
-  /** @param {boolean} [smooth] */
-  function toEnd(smooth = false) {
-    atEnd = true;
-    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    // Far away, a ride through everything in between helps nobody.
-    const near = log.scrollHeight - log.scrollTop < 4 * log.clientHeight;
-    log.scrollTo({
-      top: log.scrollHeight,
-      behavior: smooth && near && !calm ? 'smooth' : 'instant',
+  /** Blocks by key, and in each of them rows by key. @returns {Keyed<Block>} */
+  keyedBlocks() {
+    const { context } = this;
+    /** @type {WeakMap<Element, Keyed<Row>>} */
+    const contents = new WeakMap();
+    const block = () => {
+      const element = h('div', { class: 'block' });
+      const change = (/** @type {any} */ row, /** @type {Row} */ it) => update(row, it, context);
+      contents.set(element, new Keyed(element, (it) => create(it, context), change));
+      return element;
+    };
+    return new Keyed(this.column, block, (element, it) => {
+      if (contents.get(element)?.render(it.rows)) attribute(element, 'data-fresh', true);
     });
   }
 
-  function look() {
-    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END;
-    jump.hidden = atEnd;
-    report();
-    if (log.scrollTop < NEAR_TOP && shown && canLoadOlder(shown)) act.older();
+  /** @param {import('../state.js').State} state */
+  render(state) {
+    const it = current(state);
+    const { shown } = this;
+    const changed = !shown || SEEN.some((part) => it[part] !== shown[part]);
+    if (changed) this.renderRows(it, state);
+    this.shown = it;
+    this.loading.hidden = it.loaded && it.asking !== 'older';
+    this.empty.hidden = !it.loaded || this.column.querySelector('.block > *') !== null;
+    const { t } = this.say;
+    const n = unread(it, state.id);
+    setText(this.count, n > 99 ? '99+' : n > 0 ? String(n) : '');
+    attribute(this.jump, 'aria-label', n > 0 ? t('log.jumpNew', { n }) : t('log.jump'));
+    attribute(this.jump, 'title', this.jump.getAttribute('aria-label'));
+    if (changed) this.look();
   }
 
-  function report() {
-    act.present(
-      atEnd &&
-        document.visibilityState === 'visible' &&
-        document.hasFocus() &&
-        log.offsetParent !== null,
-    );
+  /** @param {Conversation} it @param {import('../state.js').State} state */
+  renderRows(it, state) {
+    const before = this.shown;
+    const prepended = before !== null && before.loaded && it.loaded && it.first < before.first;
+    const begins = it.loaded && !before?.loaded;
+    const ownNew = it.pending.length > (before?.pending.length ?? 0);
+    // What is only fetched is not news to be read out.
+    const fetched = prepended || begins || it.behind > 0;
+    attribute(this.log, 'aria-busy', (fetched || !it.loaded) && 'true');
+    attribute(this.log, 'aria-live', fetched ? 'off' : 'polite');
+    this.shown = it;
+    const list = blocks(rows(it, state));
+    if (this.atEnd) this.blocks.render(list);
+    else this.hold(list);
+    if (begins && it.line) this.startAtLine();
+    else if (this.atEnd || (ownNew && !begins)) this.toEnd();
+    this.known();
   }
-
-  log.addEventListener('scroll', look, { passive: true });
-  // The keyboard opens, the window changes, an estimated height becomes a real one.
-  const follow = new ResizeObserver(() => {
-    if (atEnd) toEnd();
-    else look();
-  });
-  follow.observe(log);
-  follow.observe(column);
 
   /** Renders, and keeps the first message in sight where it is (a day's name moves with its first
-   * message, so it is no anchor). @param {ReturnType<typeof blocks>} list */
-  function hold(list) {
+   * message, so it is no anchor). @param {Block[]} list */
+  hold(list) {
+    const { log, column } = this;
     const top = log.getBoundingClientRect().top;
     const below = (/** @type {Element} */ it) => it.getBoundingClientRect().bottom > top + 1;
     const anchor = [...column.children]
@@ -125,7 +139,7 @@ export function messages(context) {
     const before = anchor?.getBoundingClientRect().top ?? 0;
     // The browser's own anchoring does nothing at the very top, and must not do it twice elsewhere.
     log.style.setProperty('overflow-anchor', 'none');
-    keyed.render(list);
+    this.blocks.render(list);
     if (anchor?.isConnected) log.scrollTop += anchor.getBoundingClientRect().top - before;
     requestAnimationFrame(() => log.style.removeProperty('overflow-anchor'));
   }
@@ -133,79 +147,57 @@ export function messages(context) {
   /** A block that is new or different is laid out once, wherever it is, so that the browser
    * remembers its true height when it skips it from then on (`contain-intrinsic-size: auto`):
    * nothing moves when it comes near. */
-  function known() {
-    const fresh = [...column.children].filter((block) => block.hasAttribute('data-fresh'));
-    if (fresh.length === 0) return;
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => {
-        const { top, bottom, height } = log.getBoundingClientRect();
-        for (const block of fresh) {
-          const box = block.getBoundingClientRect();
-          // What is in sight stays as it is until it is far away: no flicker, no shift.
-          if (box.bottom < top - height || box.top > bottom + height)
-            block.removeAttribute('data-fresh');
-        }
-      }),
-    );
-  }
-
-  /** @param {Conversation} it @param {import('../state.js').State} state */
-  function renderRows(it, state) {
-    const prepended = shown !== null && shown.loaded && it.first < shown.first && it.loaded;
-    const begins = it.loaded && !shown?.loaded;
-    const ownNew = it.pending.length > (shown?.pending.length ?? 0);
-    // What is only fetched is not news to be read out.
-    attribute(log, 'aria-busy', (prepended || begins || it.behind > 0 || !it.loaded) && 'true');
-    attribute(log, 'aria-live', prepended || begins || it.behind > 0 ? 'off' : 'polite');
-    shown = it;
-    const list = blocks(rows(it, state));
-    if (atEnd) keyed.render(list);
-    else hold(list);
-    if (begins && it.line) startAtLine();
-    else if (atEnd || (ownNew && !begins)) toEnd();
-    lineShown = it.line;
-    known();
+  known() {
+    const fresh = [...this.column.children].filter((block) => block.hasAttribute('data-fresh'));
+    const forget = () => {
+      const { top, bottom, height } = this.log.getBoundingClientRect();
+      for (const block of fresh) {
+        const box = block.getBoundingClientRect();
+        // What is in sight stays as it is until it is far away: no flicker, no shift.
+        const far = box.bottom < top - height || box.top > bottom + height;
+        if (far) block.removeAttribute('data-fresh');
+      }
+    };
+    if (fresh.length > 0) requestAnimationFrame(() => requestAnimationFrame(forget));
   }
 
   /** Reading goes on where it stopped. */
-  function startAtLine() {
-    const line = column.querySelector('.line');
-    if (!line) return toEnd();
+  startAtLine() {
+    const line = this.column.querySelector('.line');
+    if (!line) return this.toEnd();
+    const { log } = this;
     log.scrollTop += line.getBoundingClientRect().top - log.getBoundingClientRect().top - 80;
-    look();
+    this.look();
   }
 
-  return {
-    elements: [log, jump],
-    toEnd,
-    atEnd: () => atEnd,
-    report,
-    /** @param {import('../state.js').State} state */
-    render(state) {
-      const it = current(state);
-      const changed =
-        !shown ||
-        it.entries !== shown.entries ||
-        it.pending !== shown.pending ||
-        it.line !== lineShown ||
-        it.holes !== shown.holes ||
-        it.loaded !== shown.loaded ||
-        it.first !== shown.first ||
-        it.floor !== shown.floor;
-      if (changed) renderRows(it, state);
-      shown = it;
-      loading.hidden = it.loaded && it.asking !== 'older';
-      empty.hidden = !it.loaded || column.querySelector('.block > *') !== null;
-      const n = unread(it, state.id);
-      setText(count, n > 0 ? (n > 99 ? '99+' : String(n)) : '');
-      attribute(jump, 'aria-label', n > 0 ? t('log.jumpNew', { n }) : t('log.jump'));
-      attribute(jump, 'title', jump.getAttribute('aria-label'));
-      if (changed) look();
-    },
-  };
+  /** @param {boolean} [smooth] */
+  toEnd(smooth = false) {
+    this.atEnd = true;
+    const { log } = this;
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    // Far away, a ride through everything in between helps nobody.
+    const near = log.scrollHeight - log.scrollTop < 4 * log.clientHeight;
+    const behavior = smooth && near && !calm ? 'smooth' : 'instant';
+    log.scrollTo({ top: log.scrollHeight, behavior });
+  }
+
+  /** Where are we? */
+  look() {
+    const { log, shown } = this;
+    this.atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END;
+    this.jump.hidden = this.atEnd;
+    this.report();
+    if (log.scrollTop < NEAR_TOP && shown && canLoadOlder(shown)) this.act.older();
+  }
+
+  /** Says whether somebody looks at the end. */
+  report() {
+    const here = document.visibilityState === 'visible' && document.hasFocus();
+    this.act.present(here && this.atEnd && this.log.offsetParent !== null);
+  }
 }
 
-/** @param {import('../rows.js').Row} row @param {import('./context.js').Context} context */
+/** @param {Row} row @param {import('./context.js').Context} context */
 function create(row, { say: { t, day } }) {
   if (row.kind === 'message') {
     return h('article', { class: 'message', id: `m-${row.key}` });
@@ -230,7 +222,7 @@ function create(row, { say: { t, day } }) {
   return h('p', { class: 'note', id: row.key }, t(`log.${row.kind}`));
 }
 
-/** @param {HTMLElement} element @param {import('../rows.js').Row} row
+/** @param {HTMLElement} element @param {Row} row
  * @param {import('./context.js').Context} context */
 function update(element, row, context) {
   if (row.kind !== 'message') return;

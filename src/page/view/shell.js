@@ -2,177 +2,160 @@
 
 import { current } from '../state.js';
 import { setSetting, setting } from '../storage.js';
-import { composer } from './composer.js';
+import { Composer } from './composer.js';
 import { attribute, h, icon, iconButton, setText } from './dom.js';
-import { messages } from './messages.js';
-import { people } from './people.js';
-import { rooms } from './rooms.js';
-import { status } from './status.js';
+import { Messages } from './messages.js';
+import { People } from './people.js';
+import { Rooms } from './rooms.js';
+import { Status } from './status.js';
 
 /** @typedef {import('./context.js').Pane} Pane */
+/** @typedef {import('../state.js').State} State */
 
 /** One column; style/columns.css has the same number. */
-const NARROW = '(max-width: 759px)';
+export const NARROW = '(max-width: 759px)';
 /** Three columns; between the two, people lie over the messages. */
 const WIDE = '(min-width: 1080px)';
 
-/** @param {import('./context.js').Context} context */
-export function shell(context) {
-  const {
-    say: { t },
-    act,
-  } = context;
-  const log = messages(context);
-  const write = composer(context);
-  const side = people(context);
-  const nav = rooms(context);
-  const line = status(context);
-
-  const title = h('h1', { tabindex: -1 }, t('rooms.lobby'));
-  const sub = h('span', { class: 'sub' });
-  const online = h('span', { class: 'people-count', 'aria-hidden': 'true' });
-  const peopleButton = h(
-    'button',
-    {
-      type: 'button',
+/** Everything that is seen once one is in. */
+export class Shell {
+  /** @param {import('./context.js').Context} context */
+  constructor(context) {
+    this.say = context.say;
+    this.act = context.act;
+    this.log = new Messages(context);
+    this.write = new Composer(context);
+    this.side = new People(context);
+    this.nav = new Rooms(context);
+    this.line = new Status(context);
+    const { t } = context.say;
+    this.title = h('h1', { tabindex: -1 }, t('rooms.lobby'));
+    this.sub = h('span', { class: 'sub' });
+    this.online = h('span', { class: 'people-count', 'aria-hidden': 'true' });
+    this.peopleButton = iconButton('people', t('pane.people'), () => this.act.togglePeople(), {
       class: 'icon-button people-button',
       'aria-controls': 'people',
-      onclick: () => act.togglePeople(),
-    },
-    icon('people'),
-    online,
-  );
-  const header = h(
-    'header',
-    { class: 'bar' },
-    iconButton('back', t('pane.back'), () => act.go('rooms'), { class: 'icon-button back' }),
-    h('span', { class: 'avatar room-avatar', 'aria-hidden': 'true' }, icon('logo')),
-    h('div', { class: 'bar-lines' }, title, sub),
-    peopleButton,
-  );
-  const talk = h(
-    'main',
-    { class: 'talk' },
-    header,
-    h('div', { class: 'log-box' }, ...line.elements, ...log.elements),
-    ...write.elements,
-  );
-  const element = h('div', { class: 'app' }, nav.element, talk, side.element);
-
-  /** @type {Pane} */
-  let pane = 'messages';
-  let folded = setting('people') === 'folded';
-
-  const narrow = matchMedia(NARROW);
-  const wide = matchMedia(WIDE);
-  let lying = false;
-
-  function arrange() {
-    const here = narrow.matches ? pane === 'people' : wide.matches ? !folded : lying;
-    attribute(element, 'data-pane', pane);
-    attribute(element, 'data-people', here ? 'shown' : 'folded');
-    attribute(peopleButton, 'aria-expanded', String(here));
-    log.report();
+    });
+    const box = h('div', { class: 'log-box' }, ...this.line.elements, ...this.log.elements);
+    const talk = h('main', { class: 'talk' }, this.head(), box, ...this.write.elements);
+    this.element = h('div', { class: 'app' }, this.nav.element, talk, this.side.element);
+    /** @type {Pane} */
+    this.pane = 'messages';
+    /** Whether the person has folded the list of people away, where there is room for it. */
+    this.folded = setting('people') === 'folded';
+    /** Whether it lies over the messages, where there is not. */
+    this.lying = false;
+    this.narrow = matchMedia(NARROW);
+    this.wide = matchMedia(WIDE);
+    this.changed = () => {
+      this.lying = false;
+      this.arrange();
+    };
+    this.narrow.addEventListener('change', this.changed);
+    this.wide.addEventListener('change', this.changed);
+    this.arrange();
   }
-  const changed = () => {
-    lying = false;
-    arrange();
-  };
-  narrow.addEventListener('change', changed);
-  wide.addEventListener('change', changed);
+
+  head() {
+    const { t } = this.say;
+    this.peopleButton.append(this.online);
+    const back = iconButton('back', t('pane.back'), () => this.act.go('rooms'), {
+      class: 'icon-button back',
+    });
+    const mark = h('span', { class: 'avatar room-avatar', 'aria-hidden': 'true' }, icon('logo'));
+    const lines = h('div', { class: 'bar-lines' }, this.title, this.sub);
+    return h('header', { class: 'bar' }, back, mark, lines, this.peopleButton);
+  }
+
+  stop() {
+    this.narrow.removeEventListener('change', this.changed);
+    this.wide.removeEventListener('change', this.changed);
+  }
+
+  /** On a narrow screen the keyboard on glass would cover what there is to read. */
+  focus() {
+    if (this.narrow.matches) this.title.focus();
+    else this.write.focus();
+  }
+
+  arrange() {
+    const wide = this.wide.matches ? !this.folded : this.lying;
+    const here = this.narrow.matches ? this.pane === 'people' : wide;
+    attribute(this.element, 'data-pane', this.pane);
+    attribute(this.element, 'data-people', here ? 'shown' : 'folded');
+    attribute(this.peopleButton, 'aria-expanded', String(here));
+    this.log.report();
+  }
 
   /** @param {Pane} next */
-  function show(next) {
-    if (next === pane) return;
-    const before = pane;
-    pane = next;
-    arrange();
-    if (!narrow.matches) return;
-    if (pane === 'rooms') nav.focus();
-    else if (pane === 'people') side.focus();
-    else if (before === 'people') peopleButton.focus();
-    else title.focus();
+  show(next) {
+    if (next === this.pane) return;
+    const before = this.pane;
+    this.pane = next;
+    this.arrange();
+    if (!this.narrow.matches) return;
+    if (next === 'rooms') this.nav.focus();
+    else if (next === 'people') this.side.focus();
+    else if (before === 'people') this.peopleButton.focus();
+    else this.title.focus();
   }
 
-  function togglePeople() {
-    if (narrow.matches) return act.go(pane === 'people' ? 'messages' : 'people');
-    if (wide.matches) {
-      folded = !folded;
-      setSetting('people', folded ? 'folded' : '');
-    } else lying = !lying;
-    arrange();
-    const shown = element.dataset.people === 'shown';
-    if (shown) side.focus();
-    else peopleButton.focus();
+  togglePeople() {
+    if (this.narrow.matches) return this.act.go(this.pane === 'people' ? 'messages' : 'people');
+    if (this.wide.matches) {
+      this.folded = !this.folded;
+      setSetting('people', this.folded ? 'folded' : '');
+    } else this.lying = !this.lying;
+    this.arrange();
+    if (this.element.dataset.people === 'shown') this.side.focus();
+    else this.peopleButton.focus();
   }
 
   /** @param {KeyboardEvent} event */
-  function keys(event) {
+  keys(event) {
     if (event.isComposing || event.defaultPrevented) return;
-    if (
-      event.key.toLowerCase() === 'k' &&
-      (event.ctrlKey || event.metaKey) &&
-      !event.shiftKey &&
-      !event.altKey
-    ) {
+    const at = document.activeElement;
+    if (isSwitch(event)) {
       event.preventDefault();
-      if (narrow.matches) act.go('rooms');
-      nav.filter();
+      if (this.narrow.matches) this.act.go('rooms');
+      this.nav.filter.focus();
     } else if (event.key === 'Escape') {
-      if (narrow.matches && pane !== 'messages') act.go('messages');
-      else if (lying) togglePeople();
-      else if (document.activeElement?.closest('.talk') && write.empty() && !log.atEnd())
-        log.toEnd();
-      write.focus();
-    } else if (
-      typesText(event) &&
-      (document.activeElement?.closest('.log') || document.activeElement === title)
-    ) {
+      if (this.narrow.matches && this.pane !== 'messages') this.act.go('messages');
+      else if (this.lying) this.togglePeople();
+      else if (at?.closest('.talk') && this.write.empty && !this.log.atEnd) this.log.toEnd();
+      this.write.focus();
+    } else if (isText(event) && (at?.closest('.log') || at === this.title)) {
       // Whoever reads and begins to type wants to write.
-      write.focus();
+      this.write.focus();
     }
   }
 
-  arrange();
-  return {
-    element,
-    show,
-    togglePeople,
-    keys,
-    // On a narrow screen the keyboard on glass would cover what there is to read.
-    focus: () => (narrow.matches ? title.focus() : write.focus()),
-    take: write.take,
-    warn: write.warn,
-    toEnd: () => log.toEnd(),
-    report: log.report,
-    /** Measures what could not be measured before it was in the document. */
-    settle: () => void write.measure(),
-    stop: () => {
-      narrow.removeEventListener('change', changed);
-      wide.removeEventListener('change', changed);
-    },
-    /** @param {import('../state.js').State} state @param {number} now */
-    render(state, now) {
-      const n = state.people.total;
-      setText(sub, n && current(state).loaded ? t('pane.online', { n }) : '\u00a0');
-      setText(online, n ? String(n) : '');
-      attribute(
-        peopleButton,
-        'aria-label',
-        n ? `${t('pane.people')}, ${t('pane.online', { n })}` : t('pane.people'),
-      );
-      attribute(peopleButton, 'title', t('pane.people'));
-      line.render(state, now);
-      nav.render(state, now);
-      side.render(state);
-      write.render(state);
-      log.render(state);
-    },
-  };
+  /** @param {State} state @param {number} now */
+  render(state, now) {
+    const { t } = this.say;
+    const n = state.people.total;
+    const online = t('pane.online', { n });
+    setText(this.sub, n && current(state).loaded ? online : '\u00a0');
+    setText(this.online, n ? String(n) : '');
+    const people = t('pane.people');
+    attribute(this.peopleButton, 'aria-label', n ? `${people}, ${online}` : people);
+    this.line.render(state, now);
+    this.nav.render(state, now);
+    this.side.render(state);
+    this.write.render(state);
+    this.log.render(state);
+  }
 }
 
 /** @param {KeyboardEvent} event */
-const typesText = (event) =>
+const isSwitch = (event) =>
+  event.key.toLowerCase() === 'k' &&
+  (event.ctrlKey || event.metaKey) &&
+  !event.shiftKey &&
+  !event.altKey;
+
+/** @param {KeyboardEvent} event */
+const isText = (event) =>
   [...event.key].length === 1 &&
   event.key !== ' ' &&
   !event.ctrlKey &&

@@ -26,34 +26,37 @@ export function linkWords({ link, online, conversations, open }, now, t) {
   }
 }
 
-/** @param {import('./context.js').Context} context */
-export function status({ say: { t }, act }) {
-  const words = h('span', {});
-  const button = h('button', {
-    type: 'button',
-    class: 'link-button',
-    onclick: () => act.reconnect(),
-  });
-  // The seconds count down where they can be seen; to be read out once is enough.
-  const spoken = h('span', { class: 'unseen', role: 'status' });
-  const element = h('div', { class: 'status', hidden: true }, words, button);
-  let phase = '';
-  return {
-    elements: [element, spoken],
-    /** @param {State} state @param {number} now */
-    render(state, now) {
-      const text = linkWords(state, now, t);
-      element.hidden = text === '';
-      setText(words, text);
-      const { phase: link } = state.link;
-      attribute(element, 'data-phase', link);
-      button.hidden = link !== 'waiting' && link !== 'ended';
-      setText(button, t(link === 'ended' ? 'link.again' : 'link.now'));
-      const kind = `${link} ${state.online} ${text === ''}`;
-      if (kind !== phase) {
-        phase = kind;
-        setText(spoken, text);
-      }
-    },
-  };
+/** The line itself, and what of it is read out. */
+export class Status {
+  /** @param {import('./context.js').Context} context */
+  constructor({ say, act }) {
+    this.say = say;
+    this.words = h('span', {});
+    this.button = h('button', {
+      type: 'button',
+      class: 'link-button',
+      onclick: () => act.reconnect(),
+    });
+    this.line = h('div', { class: 'status', hidden: true }, this.words, this.button);
+    // The seconds count down where they can be seen; to be read out once is enough.
+    this.spoken = h('span', { class: 'unseen', role: 'status' });
+    this.elements = [this.line, this.spoken];
+    this.kind = '';
+  }
+
+  /** @param {State} state @param {number} now */
+  render(state, now) {
+    const { t } = this.say;
+    const text = linkWords(state, now, t);
+    const { phase } = state.link;
+    this.line.hidden = text === '';
+    attribute(this.line, 'data-phase', phase);
+    setText(this.words, text);
+    this.button.hidden = phase !== 'waiting' && phase !== 'ended';
+    setText(this.button, t(phase === 'ended' ? 'link.again' : 'link.now'));
+    const kind = `${phase} ${state.online} ${text === ''}`;
+    if (kind === this.kind) return;
+    this.kind = kind;
+    setText(this.spoken, text);
+  }
 }

@@ -20,6 +20,8 @@ class Checks:
     def __init__(self):
         self.passed = self.failed = 0
         self.row = ""
+        # What a healthy pair waits for on this machine when nobody attacks; `quiet` measures it.
+        self.noise = 0
 
     def __call__(self, what, fits, figure=""):
         if fits:
@@ -31,10 +33,14 @@ class Checks:
 
 
 class Oracle:
-    """Oracle O: alive, no panic, a healthy pair within `P99_MS` all through, and afterwards everything given back."""
+    """Oracle O: alive, no panic, a healthy pair within `P99_MS` and the machine's own noise all through, and afterwards
+    everything given back."""
 
-    def __init__(self, check, server, p99=P99_MS):
-        self.check, self.server, self.p99 = check, server, p99
+    def __init__(self, check, server):
+        self.check, self.server = check, server
+        # Other work on a shared machine delays everybody, and says nothing about the server.
+        self.p99 = P99_MS + round(check.noise)
+        self.report = {}
 
     def __enter__(self):
         # The pair comes before the count: a table that grew once is not what leaks.
@@ -65,7 +71,7 @@ class Oracle:
             return True
         self.watch()
         back = self.settle()
-        report = self.finish_probe()
+        report = self.report = self.finish_probe()
         check("alive, no panic", not server.panics(), server.panics()[:1] or "")
         within = report["p99"] is not None and report["p99"] <= self.p99 and not (
             report["lost"] or report["gaps"] or report["errors"])

@@ -157,7 +157,7 @@ def handshakes(check, kith):
             with Wire(server.port) as wire:
                 wire.send(request)
                 try:
-                    response = wire.response()
+                    response = wire.response("HEAD" if request.startswith(b"HEAD") else "GET")
                     status = response.status
                 except Ended:
                     response, status = None, "closed"
@@ -189,7 +189,7 @@ def bad_upgrades(port):
     yield "POST", swap("GET", "POST"), (400, 405)
     yield "POST with a body", swap("GET", "POST").replace(b"Upgrade:", b"Content-Length: 3\r\nUpgrade:") + b"abc", (400, 405)
     yield "GET with a body", swap("Upgrade: w", "Content-Length: 3\r\nUpgrade: w") + b"abc", (400,)
-    yield "HEAD", swap("GET", "HEAD"), (400, 405)
+    yield "HEAD", swap("GET", "HEAD"), (400, 405, 426)
     yield "no Upgrade", swap("Upgrade: websocket\r\n", ""), (426,)
     yield "no Connection", swap("Connection: Upgrade\r\n", ""), (426,)
     yield "Upgrade: h2c", swap("Upgrade: websocket", "Upgrade: h2c"), (426,)

@@ -15,10 +15,12 @@ from wire import join, said
 
 
 def quiet(check, kith):
-    """No attack at all: what the healthy pair needs on this machine as it is now. Judge the other rows by it."""
+    """No attack at all: what the healthy pair waits for on this machine as it is now. The other rows are allowed it on top."""
     server = Server(kith)
-    with Oracle(check, server):
+    check.noise = 1000
+    with Oracle(check, server) as oracle:
         time.sleep(5)
+    check.noise = min(1000, oracle.report.get("p99") or 1000)
     server.stop()
 
 

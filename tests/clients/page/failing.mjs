@@ -5,9 +5,18 @@ import assert from 'node:assert/strict';
 
 import { check, eachOnce, times } from './lib.mjs';
 
-/** @param {import('./lib.mjs').Stage} stage */
-export async function failing({ everybody, server, shot }) {
-  const [alice, bob] = everybody;
+/** @typedef {import('./lib.mjs').Stage} Stage */
+
+/** @param {Stage} stage */
+export async function failing(stage) {
+  await offline(stage);
+  await restarted(stage, 'SIGTERM');
+  await restarted(stage, 'SIGKILL');
+  await reloaded(stage);
+}
+
+/** @param {Stage} stage */
+async function offline({ everybody: [alice, bob], shot }) {
   await check('whoever goes offline can go on writing, and misses nothing', async () => {
     await bob.context.setOffline(true);
     await bob.page.evaluate(() => globalThis.sockets.at(-1).close());
@@ -39,33 +48,38 @@ export async function failing({ everybody, server, shot }) {
       }
     },
   );
-  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGKILL'])) {
-    await check(
-      `${signal} and a new start while both are sending: nothing lost, nothing doubled, one order`,
-      async () => {
-        const said = (who) => Array.from({ length: 12 }, (_, i) => `${signal} ${who} ${i}`);
-        const talk = async (person, who) => {
-          for (const text of said(who)) {
-            await person.say(text);
-            await person.page.waitForTimeout(60);
-          }
-        };
-        const both = Promise.all([talk(alice, 'a'), talk(bob, 'b')]);
-        await alice.page.waitForTimeout(250);
-        await server.stop(signal);
-        await both;
-        await server.start();
-        for (const person of [alice, bob]) {
-          await eachOnce(person, said('a'));
-          await eachOnce(person, said('b'));
-          await person.settled();
+}
+
+/** @param {Stage} stage @param {'SIGTERM' | 'SIGKILL'} signal */
+async function restarted({ everybody: [alice, bob], server }, signal) {
+  await check(
+    `${signal} and a new start while both are sending: nothing lost, nothing doubled, one order`,
+    async () => {
+      const said = (who) => Array.from({ length: 12 }, (_, i) => `${signal} ${who} ${i}`);
+      const talk = async (person, who) => {
+        for (const text of said(who)) {
+          await person.say(text);
+          await person.page.waitForTimeout(60);
         }
-        const of = async (person) =>
-          (await person.texts()).filter((text) => text.startsWith(signal));
-        assert.deepEqual(await of(alice), await of(bob));
-      },
-    );
-  }
+      };
+      const both = Promise.all([talk(alice, 'a'), talk(bob, 'b')]);
+      await alice.page.waitForTimeout(250);
+      await server.stop(signal);
+      await both;
+      await server.start();
+      for (const person of [alice, bob]) {
+        await eachOnce(person, said('a'));
+        await eachOnce(person, said('b'));
+        await person.settled();
+      }
+      const of = async (person) => (await person.texts()).filter((text) => text.startsWith(signal));
+      assert.deepEqual(await of(alice), await of(bob));
+    },
+  );
+}
+
+/** @param {Stage} stage */
+async function reloaded({ everybody: [alice, bob] }) {
   await check('what was not sent, and what was not finished, survive a reload', async () => {
     await bob.page.evaluate(() => {
       sessionStorage.setItem('journey.forbidden', 'yes');

@@ -5,9 +5,18 @@ import assert from 'node:assert/strict';
 import { fits, legible, named, structured, touchable } from './access.mjs';
 import { check, until } from './lib.mjs';
 
-/** @param {import('./lib.mjs').Stage} stage */
-export async function looking({ everybody, come, shot }) {
-  const [alice] = everybody;
+/** @typedef {import('./lib.mjs').Stage} Stage */
+
+/** @param {Stage} stage */
+export async function looking(stage) {
+  await settings(stage);
+  await keyboard(stage);
+  await narrow(stage, 'phone', 390, 844);
+  await narrow(stage, 'narrow', 320, 568);
+}
+
+/** @param {Stage} stage */
+async function settings({ everybody: [alice], shot }) {
   const choose = async (id, value) => {
     if (!(await alice.page.locator('#settings').isVisible()))
       await alice.page.click('.me .icon-button');
@@ -34,6 +43,10 @@ export async function looking({ everybody, come, shot }) {
       await shot(alice, `desk-${theme}`);
     });
   }
+}
+
+/** @param {Stage} stage */
+async function keyboard({ everybody: [alice] }) {
   await check('everything is reached and left by keyboard', async () => {
     const { page } = alice;
     const focused = () =>
@@ -58,45 +71,44 @@ export async function looking({ everybody, come, shot }) {
       );
     }
   });
-  for (const [name, width, height] of [
-    ['phone', 390, 844],
-    ['narrow', 320, 568],
-  ]) {
-    await check(`${name}: one column, and back by button and gesture`, async () => {
-      const person = await come({
-        viewport: { width, height },
-        isMobile: true,
-        hasTouch: true,
-        colorScheme: 'dark',
-      });
-      const { page } = person;
-      const shown = () =>
-        page.evaluate(() =>
-          ['rooms', 'talk', 'people']
-            .filter((it) => document.querySelector(`.${it}`).checkVisibility())
-            .join(),
-        );
-      await shot(person, `${name}-door`);
-      await person.join(name);
-      await page.waitForSelector('.message');
-      assert.equal(await shown(), 'talk');
-      await fits(page);
-      await touchable(page);
-      await legible(page);
-      await shot(person, `${name}-log`);
-      await page.tap('.back');
-      assert.equal(await shown(), 'rooms');
-      await fits(page);
-      await shot(person, `${name}-rooms`);
-      await page.tap('.room');
-      await page.tap('.people-button');
-      assert.equal(await shown(), 'people');
-      await fits(page);
-      await touchable(page);
-      await page.goBack();
-      assert.equal(await shown(), 'talk');
-      await page.goBack();
-      assert.equal(await shown(), 'rooms');
+}
+
+/** @param {Stage} stage @param {string} name @param {number} width @param {number} height */
+async function narrow({ come, shot }, name, width, height) {
+  await check(`${name}: one column, and back by button and gesture`, async () => {
+    const person = await come({
+      viewport: { width, height },
+      isMobile: true,
+      hasTouch: true,
+      colorScheme: 'dark',
     });
-  }
+    const { page } = person;
+    const shown = () =>
+      page.evaluate(() =>
+        ['rooms', 'talk', 'people']
+          .filter((it) => document.querySelector(`.${it}`).checkVisibility())
+          .join(),
+      );
+    await shot(person, `${name}-door`);
+    await person.join(name);
+    await page.waitForSelector('.message');
+    assert.equal(await shown(), 'talk');
+    await fits(page);
+    await touchable(page);
+    await legible(page);
+    await shot(person, `${name}-log`);
+    await page.tap('.back');
+    assert.equal(await shown(), 'rooms');
+    await fits(page);
+    await shot(person, `${name}-rooms`);
+    await page.tap('.room');
+    await page.tap('.people-button');
+    assert.equal(await shown(), 'people');
+    await fits(page);
+    await touchable(page);
+    await page.goBack();
+    assert.equal(await shown(), 'talk');
+    await page.goBack();
+    assert.equal(await shown(), 'rooms');
+  });
 }

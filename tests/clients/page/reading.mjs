@@ -37,6 +37,26 @@ async function crowd({ come, go, url }, count) {
   await go(guest);
 }
 
+/** Runs in the page: scrolls to the very top, the hardest place, for nothing is above that could be
+ * an anchor; by how much the topmost message moved once older ones are above it, or null if none
+ * came. */
+const toTop = () =>
+  new Promise((done) => {
+    const log = document.querySelector('.log');
+    log.scrollTop = 0;
+    requestAnimationFrame(() => {
+      const mark = document.querySelector('.message');
+      const top = mark.getBoundingClientRect().top;
+      const give = setTimeout(() => done(null), 3000);
+      new MutationObserver((_, it) => {
+        if (document.querySelector('.message') === mark) return;
+        it.disconnect();
+        clearTimeout(give);
+        setTimeout(() => done(mark.getBoundingClientRect().top - top), 100);
+      }).observe(log, { childList: true, subtree: true });
+    });
+  });
+
 /** @param {import('./lib.mjs').Stage} stage */
 export async function scrolling(stage) {
   const { everybody, shot } = stage;
@@ -51,25 +71,7 @@ export async function scrolling(stage) {
       const before = await rows();
       await alice.page.locator('.log').hover();
       for (let count = before; ; count = await rows()) {
-        const moved = await alice.page.evaluate(
-          () =>
-            new Promise((done) => {
-              const log = document.querySelector('.log');
-              // At the very top, the hardest place: nothing is above that could be an anchor.
-              log.scrollTop = 0;
-              requestAnimationFrame(() => {
-                const mark = document.querySelector('.message');
-                const top = mark.getBoundingClientRect().top;
-                const give = setTimeout(() => done(null), 3000);
-                new MutationObserver((_, it) => {
-                  if (document.querySelector('.message') === mark) return;
-                  it.disconnect();
-                  clearTimeout(give);
-                  setTimeout(() => done(mark.getBoundingClientRect().top - top), 100);
-                }).observe(log, { childList: true, subtree: true });
-              });
-            }),
-        );
+        const moved = await alice.page.evaluate(toTop);
         if (moved === null) break;
         assert.ok(
           Math.abs(moved) <= 2,
