@@ -62,10 +62,12 @@ fn whatever_goes_wrong_nobody_is_told_what_is_not_so() {
 
 /// One seed, from the first connection to the rest at the end.
 fn live_through(seed: u64, trace: bool) -> Result<Counts, String> {
-    let mut world = World::new(seed, trace);
-    let lived = catch_unwind(AssertUnwindSafe(|| world.run()));
-    let step = world.step;
-    let told = |what: &str| format!("SIM_SEED={seed} step {step}: {what}");
+    let step = AtomicU64::new(0);
+    let lived = catch_unwind(AssertUnwindSafe(|| World::new(seed, trace, &step).run()));
+    let told = |what: &str| {
+        let step = step.load(Ordering::Relaxed);
+        format!("SIM_SEED={seed} step {step}: {what}")
+    };
     match lived {
         Ok(lived) => lived.map_err(|what| told(&what)),
         Err(panic) => Err(told(&words(&*panic))),

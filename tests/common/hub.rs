@@ -1,7 +1,7 @@
 //! Drives the hub alone by a story of readable lines.
 //!
 //! A line that begins with `>` is something that happens; the lines below it are everything that
-//! the hub wants done about it, in order. `> …` followed by `*` means that it does not matter here.
+//! the hub wants done about it, in order. A single `*` below it means that it does not matter here.
 //! Time is virtual, connections have names, and the store is whatever the story says it answers.
 //!
 //! ```text

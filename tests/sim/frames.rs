@@ -52,7 +52,8 @@ pub fn handshake(speech: Speech, username: Option<&str>, dice: &mut Dice) -> Vec
         None => {}
     }
     format!(
-        "GET {path} HTTP/1.1\r\nHost: sim\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: sim\r\n\
+         Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
     )
     .into_bytes()

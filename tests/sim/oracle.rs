@@ -1,7 +1,21 @@
 //! What everybody was told, put together: the checks that need more than one device.
 //!
-//! Each check is a method that is named after what it checks. What it knows comes from the clients'
-//! side of the wire, and from the book that the disk's wrapper keeps.
+//! What it knows comes from the clients' side of the wire, and from the book that the disk's
+//! wrapper keeps. The invariants of the design, as far as one room of guests has them, and where
+//! each is checked:
+//!
+//! |   | invariant | check |
+//! |---|---|---|
+//! | 1 | acknowledged is kept, as it was acknowledged | `effects_are_as_told`, `sighting` |
+//! | 2 | positions are dense from 1, none is given twice | `disk_keeps_its_word`, `sighting` |
+//! | 3 | what a device got and its holes are contiguous | `ledger.rs`, `hearing.rs` |
+//! | 4 | live means at the head | `ledger.rs` all along, `lacks` and `all_is_well` in the end |
+//! | 5 | nothing before the welcome, nothing of anybody else | `event`, `one_entry_at_a_place` |
+//! | 6 | one key, one effect, one answer | `one_key_one_answer`, `sighting` |
+//! | 7 | (nothing can be revoked yet) | |
+//! | 8 | the hub stands where the store does | `all_is_well` |
+//! | 9 | nothing is told that is not on disk | `told_only_what_is_kept` |
+//! | 10 | everything comes to rest, and presence is reality | `rest.rs` |
 
 use std::collections::{BTreeMap, BTreeSet};
 

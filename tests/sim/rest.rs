@@ -17,13 +17,13 @@ const CALM: Duration = Duration::from_secs(90);
 /// Rounds without rest after which there is none to be expected.
 const ROUNDS: usize = 5000;
 
-impl World {
+impl World<'_> {
     /// Lets everything come to rest, and looks whether it is as it ought to be.
     pub(super) fn rest(&mut self) -> Check {
         self.calm();
         let until = self.now.mono.after(CALM);
         for _ in 0..ROUNDS {
-            self.step += 1;
+            self.next_step();
             let moved = self.round()?;
             let wait = if moved {
                 Duration::from_millis(1)

@@ -1,8 +1,8 @@
 //! The whole server minus the kernel, the clock and the threads.
 //!
-//! The exchange, the hub, the wire and the connection layer are the real ones; so are the writer and
-//! the SQLite below it. What the threads of `store::lanes` do is done here when the world says so,
-//! in any order that threads could do it in.
+//! The exchange, the hub, the wire and the connection layer are the real ones; so are the writer
+//! and the SQLite below it. What the threads of `store::lanes` do is done here when the world says
+//! so, in any order that threads could do it in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,9 @@ use kith::clock::{Moment, Now};
 use kith::conn::{ConnConfig, Shared};
 use kith::event_loop::{Backend, Exchange, Setup, Taken};
 use kith::ids::{ConvId, Entropy, Epoch, Ticket};
-use kith::limits::{BUSY_RETRY, DRAIN_WAIT, GROUP_COMMANDS, OUTBOX_HARD};
+use kith::limits::{
+    BUSY_RETRY, CLOSE_WAIT, DRAIN_WAIT, GROUP_COMMANDS, LAST_WORDS_WAIT, OUTBOX_HARD,
+};
 use kith::store::engine::{JobError, Pace, Reader};
 use kith::store::sqlite::{MemoryDisk, SqliteReader};
 use kith::store::writer::{Verdict, Writer};
@@ -46,14 +48,13 @@ pub struct Desk {
     pages: VecDeque<(Ticket, Read)>,
     history: VecDeque<(Ticket, Read)>,
     room: usize,
-    /// Jobs that found no room.
-    pub refused: u64,
+    /// The writer has ended.
+    closed: bool,
 }
 
 impl Backend for Desk {
     fn submit(&mut self, ticket: Ticket, write: Write) -> Taken {
-        if self.writes.len() >= self.room {
-            self.refused += 1;
+        if self.closed || self.writes.len() >= self.room {
             return Taken::Full;
         }
         self.writes.push_back((ticket, write));
@@ -66,7 +67,6 @@ impl Backend for Desk {
             Read::History { .. } => &mut self.history,
         };
         if lane.len() >= self.room {
-            self.refused += 1;
             return Taken::Full;
         }
         lane.push_back((ticket, read));
@@ -79,12 +79,14 @@ impl Backend for Desk {
 pub enum End {
     /// Killed, or the power went.
     Died,
-    /// It could not tell what is on disk, said so and ended.
-    Unknown,
+    /// It could not tell what is on disk, said so, sent everybody home and ended.
+    Failed,
     /// SIGTERM, and everybody had left.
     Drained,
     /// SIGTERM, and some had not left in time.
     CutOff,
+    /// The story is over.
+    Told,
 }
 
 /// See the module.
@@ -99,9 +101,17 @@ pub struct Server {
     found: VecDeque<Answer>,
     /// Connections that the kernel has accepted.
     backlog: VecDeque<Link>,
-    drain_until: Option<Moment>,
+    drain: Option<Drain>,
     pub conv: ConvId,
     pub epoch: Epoch,
+}
+
+/// As `event_loop::Drain`.
+#[derive(Debug)]
+struct Drain {
+    hurry_at: Option<Moment>,
+    until: Moment,
+    failed: bool,
 }
 
 /// The part of a turn after which the process dies.
@@ -158,7 +168,7 @@ impl Server {
             written: VecDeque::new(),
             found: VecDeque::new(),
             backlog: VecDeque::new(),
-            drain_until: None,
+            drain: None,
             conv,
             epoch,
         }
@@ -166,7 +176,7 @@ impl Server {
 
     /// Whether it takes connections.
     pub const fn listens(&self) -> bool {
-        self.drain_until.is_none()
+        self.drain.is_none()
     }
 
     pub fn connect(&mut self, link: &Link) {
@@ -175,12 +185,31 @@ impl Server {
 
     /// SIGTERM.
     pub fn stop(&mut self, now: Now) {
-        if self.drain_until.is_none() {
-            self.drain_until = Some(now.mono.after(DRAIN_WAIT));
-            for link in self.backlog.drain(..) {
-                link.orphan(false);
-            }
+        if self.drain.is_none() {
+            self.close_listener();
+            self.drain = Some(Drain {
+                hurry_at: Some(now.mono.after(DRAIN_WAIT - CLOSE_WAIT)),
+                until: now.mono.after(DRAIN_WAIT),
+                failed: false,
+            });
             self.exchange.stop(now);
+        }
+    }
+
+    /// The writer has ended, for nobody can tell what is on disk.
+    fn fail(&mut self, now: Now) {
+        self.close_listener();
+        self.exchange.stop_now(now);
+        self.drain = Some(Drain {
+            hurry_at: None,
+            until: now.mono.after(LAST_WORDS_WAIT),
+            failed: true,
+        });
+    }
+
+    fn close_listener(&mut self) {
+        for link in self.backlog.drain(..) {
+            link.orphan(false);
         }
     }
 
@@ -203,25 +232,34 @@ impl Server {
         if phases < PHASES {
             return Some(End::Died);
         }
-        match self.drain_until {
-            Some(_) if self.exchange.stopped() => Some(End::Drained),
-            Some(until) if until <= now.mono => Some(End::CutOff),
-            _ => None,
+        self.drained(now)
+    }
+
+    /// As `EventLoop::drained`.
+    fn drained(&mut self, now: Now) -> Option<End> {
+        let drain = self.drain.as_mut()?;
+        if drain.hurry_at.is_some_and(|at| at <= now.mono) {
+            drain.hurry_at = None;
+            self.exchange.stop_now(now);
+        }
+        let stopped = self.exchange.stopped();
+        match drain {
+            Drain { until, .. } if !stopped && *until > now.mono => None,
+            Drain { failed: true, .. } => Some(End::Failed),
+            _ if stopped => Some(End::Drained),
+            _ => Some(End::CutOff),
         }
     }
 
     /// The loop takes up to this many answers of each kind.
     fn mailbox(&mut self, most: usize, now: Now) {
-        for answers in [&mut self.written, &mut self.found] {
-            let count = most.min(answers.len());
-            for answer in answers.drain(..count) {
-                match answer {
-                    Answer::Written { ticket, result } => {
-                        self.exchange.written(ticket, result, now);
-                    }
-                    Answer::Found { ticket, result } => self.exchange.found(ticket, result, now),
-                    Answer::Fatal { .. } => {}
-                }
+        let written = self.written.drain(..most.min(self.written.len()));
+        let found = self.found.drain(..most.min(self.found.len()));
+        for answer in written.chain(found).collect::<Vec<_>>() {
+            match answer {
+                Answer::Written { ticket, result } => self.exchange.written(ticket, result, now),
+                Answer::Found { ticket, result } => self.exchange.found(ticket, result, now),
+                Answer::Fatal { .. } => self.fail(now),
             }
         }
     }
@@ -255,19 +293,17 @@ impl Server {
             Verdict::GoOn => self.writer.tend(Pace::Busy),
             end => end,
         };
-        match tended {
-            Verdict::GoOn => None,
-            Verdict::End(_) => {
-                self.last_words(now);
-                Some(End::Unknown)
-            }
+        if let Verdict::End(reason) = tended {
+            self.last_words(reason);
         }
+        None
     }
 
-    /// What `EventLoop::mailbox` does with `Answer::Fatal`: the answers before it are given out,
-    /// what still waits was not begun, and nothing else happens.
-    fn last_words(&mut self, now: Now) {
-        let waiting: Vec<_> = self.exchange.backend().writes.drain(..).collect();
+    /// The end of the writer's thread: what still waits was not begun.
+    fn last_words(&mut self, reason: String) {
+        let desk = self.exchange.backend();
+        desk.closed = true;
+        let waiting: Vec<_> = desk.writes.drain(..).collect();
         let not_done = waiting.into_iter().map(|(ticket, _)| {
             let refusal = Refusal::new(ErrorCode::StoreFailed).retry(BUSY_RETRY);
             Answer::Written {
@@ -276,8 +312,7 @@ impl Server {
             }
         });
         self.written.extend(not_done);
-        self.mailbox(usize::MAX, now);
-        self.exchange.flush(now);
+        self.written.push_back(Answer::Fatal { reason });
     }
 
     /// A reader's thread gets its turn: one job of the lane for pages, or of the one for history.
@@ -303,9 +338,13 @@ impl Server {
     /// The end of a server that was asked to end: what had been taken is still done.
     pub fn finish(&mut self, now: Now) {
         while !self.exchange.backend().writes.is_empty() {
-            let _ = self.write(usize::MAX, now);
+            assert_eq!(
+                self.write(usize::MAX, now),
+                None,
+                "nothing goes wrong any more"
+            );
         }
-        let _ = self.writer.tend(Pace::Last);
+        assert_eq!(self.writer.tend(Pace::Last), Verdict::GoOn);
     }
 
     /// Puts entries into the log that were there before the story begins.

@@ -1,5 +1,6 @@
-//! What happens next: time, the network, people, the store's threads, and misfortune.
+//! What happens next: time, the network, the server and its store's threads, and misfortune.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kith::chat::bucket::Rate;
@@ -13,7 +14,7 @@ use kith::limits::OUTBOX_SOFT;
 use kith::store::sqlite::MemoryDisk;
 
 use super::counts::Counts;
-use super::device::{Around, Device, Person, TakeUp, Wrong};
+use super::device::{Around, Device, Person};
 use super::dice::Dice;
 use super::disk::{self, Fault, Ledger};
 use super::network::{Heard, Link};
@@ -28,7 +29,7 @@ const OWNERS: [usize; 9] = [0, 0, 0, 1, 1, 2, 3, 4, 5];
 const STEPS: usize = 120;
 
 /// See the module.
-pub struct World {
+pub struct World<'a> {
     pub(super) dice: Dice,
     pub(super) now: Now,
     /// What the wall clock is wrong by, in milliseconds.
@@ -47,13 +48,14 @@ pub struct World {
     /// Listeners put behind by servers that are no more.
     put_behind: u64,
     /// The size of what is said, at most.
-    padding: usize,
+    pub(super) padding: usize,
     trace: bool,
-    pub step: usize,
+    /// Told to whoever watches, also if this ends in a panic.
+    step: &'a AtomicU64,
 }
 
-impl World {
-    pub fn new(seed: u64, trace: bool) -> Self {
+impl<'a> World<'a> {
+    pub fn new(seed: u64, trace: bool, step: &'a AtomicU64) -> Self {
         let mut dice = Dice::new(seed);
         let site = site(&mut dice);
         let disk = MemoryDisk::new().expect("memory is a disk");
@@ -80,7 +82,7 @@ impl World {
             put_behind: 0,
             padding: dice.weighted(&[(6, 40), (3, 3000), (2, 60_000)]),
             trace,
-            step: 0,
+            step,
             dice,
         };
         world.note(|world| format!("{:?}", world.site));
@@ -95,18 +97,23 @@ impl World {
     /// The check that failed, and how.
     pub fn run(&mut self) -> Result<Counts, String> {
         for _ in 0..STEPS {
-            self.step += 1;
+            self.next_step();
             self.one_step()?;
         }
         self.rest()?;
-        self.server_ends(End::Drained);
+        self.server_ends(End::Told);
         Ok(std::mem::take(&mut self.counts))
+    }
+
+    pub(super) fn next_step(&self) {
+        self.step.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn note(&self, what: impl FnOnce(&Self) -> String) {
         if self.trace {
             let ms = self.now.mono.0 / 1_000_000;
-            println!("{:>4} {ms:>8} ms  {}", self.step, what(self));
+            let step = self.step.load(Ordering::Relaxed);
+            println!("{step:>4} {ms:>8} ms  {}", what(self));
         }
     }
 
@@ -246,7 +253,7 @@ impl World {
             (1, Fault::DieBeforeCommit),
             (1, Fault::DieAfterCommit),
         ]);
-        if self.dice.chance(80) {
+        if self.dice.chance(120) {
             disk::open(&self.ledger).plan = Some(fault);
         }
     }
@@ -257,9 +264,7 @@ impl World {
             self.note(|_| format!("the disk: {fault:?}"));
             self.counts.add(match fault {
                 Fault::Begin | Fault::CommitNotDone => "commits that failed without effect",
-                Fault::Apply(_) | Fault::Sweep => {
-                    "commits that stood alone after a statement failed"
-                }
+                Fault::Apply(_) | Fault::Sweep => "statements that failed",
                 Fault::UnknownDone => "commits that nobody could tell of, done",
                 Fault::UnknownUndone => "commits that nobody could tell of, undone",
                 Fault::Tend => "checkpoints that failed",
@@ -282,7 +287,7 @@ impl World {
         self.counts
             .add_many("pages from memory", metrics.pages_cached);
         match end {
-            End::Died | End::Unknown => {}
+            End::Died | End::Failed | End::Told => {}
             End::Drained => self.counts.add("drains that ended well"),
             End::CutOff => self.counts.add("drains that were cut off"),
         }
@@ -358,123 +363,9 @@ impl World {
         Ok(came)
     }
 
-    fn tell(&mut self, told: Option<(usize, Readiness)>) {
+    pub(super) fn tell(&mut self, told: Option<(usize, Readiness)>) {
         if let (Some((index, readiness)), Some(server)) = (told, &mut self.server) {
             server.exchange.ready(index, readiness);
-        }
-    }
-
-    // --- People -------------------------------------------------------------------------------
-
-    /// Whoever is away comes back, sooner or later.
-    fn arrivals(&mut self) {
-        for device in 0..self.devices.len() {
-            let one = &self.devices[device];
-            let seldom = if self.is_rival(device) { 30 } else { 400 };
-            if one.session.is_none() && one.away_until <= self.now.mono && self.dice.chance(seldom)
-            {
-                let mute = self.dice.chance(10);
-                self.devices[device].mute = mute;
-                let wrong = self.dice.weighted(&[
-                    (30, Wrong::Nothing),
-                    (2, Wrong::Tag),
-                    (1, Wrong::Epoch),
-                    (1, Wrong::Beyond),
-                ]);
-                let take_up = self.dice.weighted(&[
-                    (2, TakeUp::Anew),
-                    (6, TakeUp::Resume(wrong)),
-                    (2, TakeUp::Earlier),
-                    (1, TakeUp::Beginning),
-                ]);
-                self.connect(device, take_up);
-            }
-        }
-    }
-
-    pub(super) fn connect(&mut self, device: usize, take_up: TakeUp) {
-        let window = self.dice.pick(&[700, 4_000, 60_000, 400_000]);
-        let listens = self.server.as_ref().is_some_and(Server::listens);
-        self.ask_siblings(self.devices[device].who);
-        let (one, around) = self.around(device);
-        if !listens {
-            one.away_until = around.now.mono.after(Duration::from_millis(200));
-            return;
-        }
-        let link = one.connect(take_up, window, &around);
-        self.note(|_| format!("device {device} connects, to take up {take_up:?}"));
-        if let Some(server) = &mut self.server {
-            server.connect(&link);
-        }
-        self.links.push(link);
-    }
-
-    /// The proof that somebody uses now is better than the one that was learned last: a welcome may
-    /// have been read long after its connection had ended.
-    fn ask_siblings(&mut self, who: usize) {
-        let siblings = self.devices.iter().filter(|one| one.who == who);
-        let mut online = siblings.filter_map(Device::online);
-        if let Some(session) = online.next_back() {
-            let proof = (session.guest.clone(), session.secret.clone());
-            self.people[who].proof = Some(proof);
-        }
-    }
-
-    fn act(&mut self, device: usize) {
-        let what = self.dice.weighted(&[
-            (40, Act::Talk),
-            (4, Act::TalkALot),
-            (8, Act::SayAgain),
-            (6, Act::SayTwice),
-            (20, Act::LookAround),
-            (2, Act::HelloAgain),
-            (5, Act::Exit),
-            (3, Act::HangUp),
-            (3, Act::BreakOff),
-            (3, Act::GoDark),
-            (14, Act::ReadSlowly),
-        ]);
-        self.note(|_| format!("device {device}: {what:?}"));
-        let padding = self.dice.below(self.padding);
-        let slow = Duration::from_millis(self.dice.pick(&[100, 3_000, 8_000, 15_000]));
-        let now = self.now;
-        let (one, mut around) = self.around(device);
-        let patient = one.hold_until <= now.mono;
-        match what {
-            Act::Talk => one.talk(padding, &mut around),
-            Act::TalkALot if padding > 3000 => {
-                (0..5).for_each(|_| one.talk(padding, &mut around));
-            }
-            Act::TalkALot => (0..70).for_each(|_| one.talk(padding.min(10), &mut around)),
-            Act::SayAgain if patient => one.say_again(&mut around),
-            Act::SayAgain => {}
-            Act::SayTwice => one.say_twice(&mut around),
-            Act::LookAround => one.look_around(),
-            Act::HelloAgain => one.hello_again(&mut around),
-            Act::Exit if one.online().is_some() => {
-                around.counts.add("exits");
-                one.exit();
-            }
-            Act::Exit => {}
-            Act::HangUp => one.hang_up(now),
-            Act::BreakOff => {
-                let told = one.break_off(now);
-                if told.is_some() {
-                    around.counts.add("connections reset");
-                }
-                self.tell(told);
-            }
-            Act::GoDark => {
-                if let Some(link) = one.part(slow, now) {
-                    around.counts.add("connections gone dark");
-                    link.darken();
-                }
-            }
-            Act::ReadSlowly => {
-                if let Some(session) = &mut one.session {
-                    session.slow_until = now.mono.after(slow);
-                }
-            }
         }
     }
 
@@ -496,26 +387,9 @@ impl World {
             let sip = self.dice.between(1, 300);
             let mut wire = self.links[self.dice.below(self.links.len())].wire();
             wire.sip = Some(sip);
-            wire.interrupt = sip % 7 == 0;
+            wire.interrupt = sip.is_multiple_of(7);
         }
     }
-}
-
-/// What a device may do.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Talk,
-    /// More than may be under way.
-    TalkALot,
-    SayAgain,
-    SayTwice,
-    LookAround,
-    HelloAgain,
-    Exit,
-    HangUp,
-    BreakOff,
-    GoDark,
-    ReadSlowly,
 }
 
 fn site(dice: &mut Dice) -> Site {

@@ -7,8 +7,8 @@
 //! The methods come in four families, named alike everywhere in this tree: `handle*` takes input
 //! and is the only way to change anything, `poll_*` hands out what came of it, and what takes
 //! `&self` only looks. **After every `handle` the caller drains [`Hub::poll_output`] to `None`
-//! before the next.** That rule is what makes "the listeners of this entry" mean the same to the hub
-//! and to the caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
+//! before the next.** That rule is what makes "the listeners of this entry" mean the same to the
+//! hub and to the caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
 //!
 //! The rest of this folder, in the order of a session's life: `sign_in`, `talk`, `catch_up`,
 //! `presence`, and the plumbing in `sessions`.
