@@ -49,6 +49,7 @@ fn tidy(files: &[(String, Vec<u8>)]) -> Vec<String> {
     for source in &sources {
         found.extend(shape::shape(source));
         found.extend(floors::imports_go_down(source));
+        found.extend(floors::the_swarm_is_a_client(source));
         found.extend(words::banned_words(source));
         found.extend(words::bare_capacities(source));
     }
@@ -163,6 +164,17 @@ fn imports_go_down_only() {
             "// use crate::app;\nconst A: &str = \"crate::app::b\";",
             "",
         ),
+    ]);
+}
+
+#[test]
+fn the_swarm_uses_what_a_client_may_know() {
+    check(&[
+        ("load/a.rs", "use kith::{conn::client, wire::pb};", ""),
+        ("load/a.rs", "use kith::chat::name;", "knows no `chat`"),
+        ("load/a.rs", "use kith::{ids, store};", "knows no `store`"),
+        ("load/a.rs", "fn f() { kith::app::run() }", "knows no `app`"),
+        ("load/bench/a.rs", "use kith::chat::name;", ""),
     ]);
 }
 

@@ -31,6 +31,7 @@
 mod advance;
 mod boundary;
 mod buffers;
+pub mod client;
 mod deadlines;
 mod event;
 pub mod frame;

@@ -2,6 +2,8 @@
 //!
 //! Floor 2, part of `conn`. One thread, so one pool of each kind, passed as `&mut`.
 
+use tungstenite::protocol::Role;
+
 use crate::conn::buffers::Buffers;
 use crate::conn::upgrade::OriginPolicy;
 use crate::conn::websocket::Contexts;
@@ -50,6 +52,15 @@ impl Shared {
     pub fn new(config: ConnConfig) -> Self {
         Self {
             contexts: Contexts::new(&config),
+            buffers: Buffers::default(),
+            config,
+        }
+    }
+
+    /// The same for [`Client`](crate::conn::client::Client)s.
+    pub fn for_clients(config: ConnConfig) -> Self {
+        Self {
+            contexts: Contexts::of(Role::Client, &config),
             buffers: Buffers::default(),
             config,
         }

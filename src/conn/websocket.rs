@@ -172,11 +172,18 @@ pub(super) struct Contexts {
     )]
     free: Vec<Box<Context>>,
     config: WebSocketConfig,
+    role: Role,
     fragments: u32,
 }
 
 impl Contexts {
+    /// For the server's end.
     pub(super) fn new(config: &ConnConfig) -> Self {
+        Self::of(Role::Server, config)
+    }
+
+    /// For this end: a server takes masked frames only, a client only those that are not.
+    pub(super) fn of(role: Role, config: &ConnConfig) -> Self {
         let limits = WebSocketConfig::default()
             .read_buffer_size(CONTEXT_BYTES)
             // Every frame goes to the outbox at once, so that the order of what tungstenite sends
@@ -189,6 +196,7 @@ impl Contexts {
         Self {
             free: Vec::new(),
             config: limits,
+            role,
             fragments: config.fragments,
         }
     }
@@ -196,7 +204,7 @@ impl Contexts {
     fn take(&mut self) -> Box<Context> {
         self.free.pop().unwrap_or_else(|| {
             Box::new(Context {
-                inner: WebSocketContext::new(Role::Server, Some(self.config)),
+                inner: WebSocketContext::new(self.role, Some(self.config)),
                 grown: false,
             })
         })

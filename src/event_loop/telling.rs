@@ -163,7 +163,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         } else {
             Dirty::Urgent
         };
-        // What is worth nothing later is not queued behind what is. A change of presence is: whoever
+        // What is worth nothing later is not queued behind what is. A change of presence is: who
         // missed one would show somebody who is gone for as long as nothing else happens to them.
         let ephemeral = matches!(event, Event::Typing { .. });
         let [json, proto] = encoders;

@@ -31,6 +31,24 @@ pub const FLOORS: &[(&str, u8)] = &[
 
 const TOP: u8 = 5;
 
+/// What the swarm may use of the library. It is a client: what the server is made of is none of
+/// its business, or it would judge the server by the server's own opinion. (The other direction
+/// needs no rule; its modules are a program's, which nobody can import.)
+const SWARM: &[&str] = &["conn", "wire", "clock", "ids", "limits", "metrics"];
+
+/// The swarm is every file in `load/` but the benchmarks, which are about the server's parts.
+pub fn the_swarm_is_a_client(source: &Source) -> Vec<Finding> {
+    if !source.path.starts_with("load/") || source.path.starts_with("load/bench/") {
+        return Vec::new();
+    }
+    let foreign = source.paths.iter().filter_map(|path| {
+        let module = path.segments.get(1)?;
+        let of_library = path.segments[0] == "kith" && !SWARM.contains(&module.as_str());
+        of_library.then(|| source.finding(path.line, format!("the swarm knows no `{module}`")))
+    });
+    foreign.collect()
+}
+
 /// `use` in all its forms, paths inside expressions, `super::` up to the root.
 pub fn imports_go_down(source: &Source) -> Vec<Finding> {
     if !source.path.starts_with("src/") || source.path == "src/lib.rs" {

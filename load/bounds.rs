@@ -1,0 +1,40 @@
+//! The bounds of the swarm, by name, with the reason for their size.
+//!
+//! Not in `src/limits.rs`: none of them is the server's.
+
+use std::time::Duration;
+
+/// The smallest message: its stamp, with every number at its longest.
+pub const MESSAGE_LEAST: usize = 66;
+/// One message from a server, and one frame of it. A server may send more than it takes.
+pub const MESSAGE_MOST: usize = 1024 * 1024;
+/// The swarm's one read buffer.
+pub const READ_BUFFER: usize = 64 * 1024;
+/// Full read buffers of one connection in one turn; the rest waits for the next.
+pub const READS: usize = 4;
+/// Connections that are read before it is looked what is due: with 3 µs each, messages are not late
+/// by more than a fraction of a millisecond.
+pub const READS_AT_ONCE: usize = 64;
+/// Readiness events taken from the kernel in one turn.
+pub const EVENTS: usize = 1024;
+/// Connections that are being opened at once. More would overflow the server's backlog, and who is
+/// dropped there waits a second.
+pub const OPENING: usize = 256;
+/// From the call of `connect` to `welcome`.
+pub const SIGN_IN_WAIT: Duration = Duration::from_secs(10);
+/// When somebody who could not get in tries again.
+pub const RETRY: Duration = Duration::from_millis(500);
+/// Who was cut comes back within this, each at a time of its own.
+pub const AWAY_MOST: Duration = Duration::from_millis(500);
+/// Gaps in what one client heard that are remembered, to be closed by what arrives late. With more
+/// of them the oldest counts as lost, whoever said what belongs into it.
+pub const GAPS: usize = 4096;
+/// Connections to one address from one source address. A kernel has some 28,000 ports to give
+/// (`ip_local_port_range`), and some may be taken.
+pub const PORTS: usize = 20_000;
+/// Files that are no connection: standard streams, the poller, what `/proc` is read through.
+pub const FILES_KEPT: u64 = 32;
+/// How often, while the last messages are on their way, it is looked whether everybody has all.
+pub const LOOK: Duration = Duration::from_millis(20);
+/// The longest latency that has a place of its own in a histogram; a longer one counts as this.
+pub const LATENCY_MOST: Duration = Duration::from_secs(600);

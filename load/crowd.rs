@@ -1,0 +1,415 @@
+//! All clients of a run, without a socket and without a clock.
+//!
+//! Fills the room, lets the schedule speak, cuts whom the scenario wants cut, brings them back, and
+//! waits until the last message is everywhere. Whoever drives it connects and drops sockets as
+//! [`Crowd::poll_action`] says, and moves bytes. What the server says is taken in `hearing.rs`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kith::clock::Moment;
+use kith::conn::client::{Client, Opening};
+use kith::conn::{ConnConfig, Shared};
+use kith::ids::Entropy;
+use kith::limits::WRITE_PIECES;
+use kith::wire::Format;
+use tungstenite::handshake::client::generate_key;
+
+use crate::bounds::{AWAY_MOST, LOOK, MESSAGE_MOST, OPENING, RETRY, SIGN_IN_WAIT};
+use crate::failure::Failure;
+use crate::hearing::Trouble;
+use crate::ledger::Ledger;
+use crate::numbers::Numbers;
+use crate::payload::Run;
+use crate::person::{Person, Stage, talk};
+use crate::scenario::Plan;
+use crate::schedule::Schedule;
+use crate::verdict::Verdict;
+
+/// The crowd. See the module.
+#[derive(Debug)]
+pub struct Crowd {
+    pub(crate) plan: Plan,
+    pub(crate) target: Target,
+    pub(crate) run: Run,
+    pub(crate) people: Vec<Person>,
+    pub(crate) shared: Shared,
+    pub(crate) entropy: Entropy,
+    pub(crate) ledger: Ledger,
+    pub(crate) numbers: Numbers,
+    pub(crate) phase: Phase,
+    /// How many are in, and how many are on their way.
+    pub(crate) inside: u32,
+    pub(crate) coming: usize,
+    pub(crate) fatal: Option<Failure>,
+    /// What kept somebody out, the last time.
+    pub(crate) trouble: Option<Trouble>,
+    /// When somebody came in, the last time.
+    pub(crate) progress: Moment,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) returns: BinaryHeap<Reverse<(Moment, u32)>>,
+    dirty: Vec<u32>,
+    /// How many have ever been sent on their way.
+    begun: u32,
+    cuts: u64,
+    swept: Moment,
+}
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// To connect to.
+    pub address: SocketAddr,
+    /// As `Host` has it.
+    pub host: String,
+    /// Path and query.
+    pub path: String,
+}
+
+/// How far a run is.
+#[derive(Debug)]
+pub enum Phase {
+    /// Clients come in, since then.
+    Filling(Moment),
+    /// Everybody is in, and messages are due.
+    Talking {
+        /// When they are.
+        schedule: Schedule,
+        /// Since when.
+        since: Moment,
+    },
+    /// Everything is said; the last of it is on its way, until then at most.
+    Settling(Moment),
+    /// That was all.
+    Over,
+}
+
+/// What is to be done with sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Connect this client.
+    Connect(u32),
+    /// Drop this client's socket, if it has one.
+    Drop(u32),
+}
+
+impl Crowd {
+    /// Nobody is there yet.
+    pub fn new(plan: Plan, target: Target, mut entropy: Entropy, now: Moment) -> Self {
+        let run = Run(entropy.u64());
+        Self {
+            people: (0..plan.clients).map(|_| Person::default()).collect(),
+            shared: Shared::for_clients(ConnConfig {
+                message_bytes: MESSAGE_MOST,
+                ..ConnConfig::default()
+            }),
+            ledger: Ledger::new(run, plan.size, plan.clients),
+            numbers: Numbers::new(),
+            phase: Phase::Filling(now),
+            inside: 0,
+            coming: 0,
+            fatal: None,
+            trouble: None,
+            progress: now,
+            actions: VecDeque::new(),
+            returns: BinaryHeap::new(),
+            dirty: Vec::new(),
+            begun: 0,
+            cuts: 0,
+            swept: now,
+            plan,
+            target,
+            run,
+            entropy,
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Moment) {
+        while let Some(Reverse((at, client))) = self.returns.peek().copied()
+            && at <= now
+            && self.coming < OPENING
+        {
+            self.returns.pop();
+            self.start(client, now);
+        }
+        if now.since(self.swept) >= Duration::from_secs(1) {
+            self.swept = now;
+            self.sweep(now);
+        }
+        match self.phase {
+            Phase::Filling(since) => self.fill(since, now),
+            Phase::Talking { since, .. } => self.speak(since, now),
+            Phase::Settling(until) => {
+                let everybody = self.inside == self.plan.clients;
+                let all = everybody && self.ledger.open() == 0 && self.ledger.all_heard();
+                if all || now >= until {
+                    self.phase = Phase::Over;
+                }
+            }
+            Phase::Over => {}
+        }
+    }
+
+    /// What is to be done with sockets, in order.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Crowd::tick`] has to be called, if nothing happens before.
+    pub fn next_tick(&self, now: Moment) -> Moment {
+        let phase = match &self.phase {
+            Phase::Filling(_) if self.begun < self.plan.clients => {
+                now.after(Duration::from_millis(1))
+            }
+            Phase::Filling(_) | Phase::Over => Moment(u64::MAX),
+            Phase::Talking { schedule, since } => {
+                let cut = match self.cut_rate() {
+                    0.0 => Moment(u64::MAX),
+                    rate => since.after(Duration::from_secs_f64((self.cuts + 1) as f64 / rate)),
+                };
+                schedule.next().unwrap_or(schedule.end()).min(cut)
+            }
+            Phase::Settling(_) => now.after(LOOK),
+        };
+        let back = self.returns.peek().map(|Reverse((at, _))| *at);
+        let back = back.filter(|_| self.coming < OPENING);
+        let sweep = self.swept.after(Duration::from_secs(1));
+        phase.min(sweep).min(back.unwrap_or(sweep))
+    }
+
+    /// Bytes came for a client.
+    pub fn received(&mut self, client: u32, bytes: &[u8], now: Moment) {
+        self.numbers.bytes_in += bytes.len() as u64;
+        let mut input = bytes;
+        while let Some(conn) = &mut self.people[client as usize].conn
+            && let Some(told) = conn.poll_event(&mut input, &mut self.shared)
+        {
+            self.told(client, told, now);
+        }
+        self.mark(client);
+    }
+
+    /// A client's socket came to its end.
+    pub fn ended(&mut self, client: u32, now: Moment) {
+        if let Some(conn) = &mut self.people[client as usize].conn
+            && let Some(told) = conn.handle_eof()
+        {
+            self.told(client, told, now);
+        }
+    }
+
+    /// A client's socket could not be connected.
+    pub fn unreachable(&mut self, client: u32, error: std::io::Error, now: Moment) {
+        self.out(client, Trouble::Unreachable(error), now);
+    }
+
+    /// Those who have something to write, since the last call.
+    pub fn take_dirty(&mut self, into: &mut Vec<u32>) {
+        into.append(&mut self.dirty);
+        for client in into {
+            self.people[*client as usize].dirty = false;
+        }
+    }
+
+    /// What a client has to write, for one `writev`; returns how many pieces there are.
+    pub fn slices<'a>(&'a self, client: u32, into: &mut [IoSlice<'a>; WRITE_PIECES]) -> usize {
+        match &self.people[client as usize].conn {
+            Some(conn) => conn.slices(&self.shared, into),
+            None => 0,
+        }
+    }
+
+    /// So much of it was taken.
+    pub fn wrote(&mut self, client: u32, taken: usize) {
+        self.numbers.bytes_out += taken as u64;
+        if let Some(conn) = &mut self.people[client as usize].conn {
+            conn.wrote(taken, &mut self.shared);
+        }
+    }
+
+    /// How far the run is.
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// How many are in.
+    pub const fn inside(&self) -> u32 {
+        self.inside
+    }
+
+    /// What was counted so far.
+    pub const fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Why the run cannot go on, if it cannot.
+    pub const fn take_failure(&mut self) -> Option<Failure> {
+        self.fatal.take()
+    }
+
+    /// Closes the books.
+    pub fn finish(self) -> (Numbers, Verdict) {
+        (self.numbers, self.ledger.close())
+    }
+
+    /// Notes that a client has something to write.
+    pub(crate) fn mark(&mut self, client: u32) {
+        let person = &mut self.people[client as usize];
+        let waits = person.conn.as_ref().is_some_and(|c| !c.outbox().is_empty());
+        if waits && !person.dirty {
+            person.dirty = true;
+            self.dirty.push(client);
+        }
+    }
+
+    /// Sends what a client has to say, as far as its window goes.
+    pub(crate) fn send_waiting(&mut self, client: u32, now: Moment) {
+        let person = &mut self.people[client as usize];
+        while person.stage == Stage::In
+            && person.unanswered.len() < self.plan.window
+            && let Some(which) = person.waiting.pop_front()
+        {
+            person.unanswered.push_back(which);
+            let Some(said) = self.ledger.said(which) else {
+                continue;
+            };
+            said.sent = Some(now);
+            let text = self.run.text(which, said.due, self.plan.size);
+            let frame = talk(which, self.run.key(which).0, text);
+            person.push(&frame, &mut self.shared, &mut self.entropy);
+        }
+        self.mark(client);
+    }
+
+    /// A client's connection is gone; it comes back.
+    pub(crate) fn away(&mut self, client: u32, back: Moment) {
+        let person = &mut self.people[client as usize];
+        match std::mem::take(&mut person.stage) {
+            Stage::In => self.inside -= 1,
+            Stage::Coming(_) => self.coming -= 1,
+            Stage::Out => return,
+        }
+        person.conn = None;
+        self.actions.push_back(Action::Drop(client));
+        self.returns.push(Reverse((back, client)));
+    }
+
+    /// A random while of at most so long.
+    pub(crate) fn jitter(&mut self, most: Duration) -> Duration {
+        most.mul_f64(f64::from(self.entropy.u32()) / f64::from(u32::MAX))
+    }
+
+    fn start(&mut self, client: u32, now: Moment) {
+        let opening = Opening {
+            host: &self.target.host,
+            path: &self.target.path,
+            key: &generate_key(),
+            subprotocol: Some(Format::Proto.subprotocol()),
+        };
+        let person = &mut self.people[client as usize];
+        person.conn = Some(Client::new(&opening, &mut self.shared));
+        person.stage = Stage::Coming(now);
+        self.coming += 1;
+        self.actions.push_back(Action::Connect(client));
+        self.mark(client);
+    }
+
+    /// Sends new clients on their way, evenly; when all are in, talking begins.
+    fn fill(&mut self, since: Moment, now: Moment) {
+        let seconds = now.since(since).as_secs_f64();
+        let by_now = (seconds * f64::from(self.plan.connect_rate)) as u64 + 1;
+        while self.begun < self.plan.clients
+            && u64::from(self.begun) < by_now
+            && self.coming < OPENING
+        {
+            self.start(self.begun, now);
+            self.begun += 1;
+        }
+        if self.inside == self.plan.clients {
+            self.numbers.filled = now.since(since);
+            let schedule = Schedule::new(self.plan.pace, now, self.plan.talkers());
+            self.phase = Phase::Talking {
+                schedule,
+                since: now,
+            };
+        } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
+            let why = match &self.trouble {
+                Some(trouble) => trouble.to_string(),
+                None => "nothing was heard of the others".to_owned(),
+            };
+            self.fatal = Some(Failure::NotIn {
+                got: self.inside,
+                of: self.plan.clients,
+                why,
+            });
+        }
+    }
+
+    fn speak(&mut self, since: Moment, now: Moment) {
+        while let Phase::Talking { schedule, .. } = &mut self.phase
+            && let Some(due) = schedule.take(now)
+        {
+            self.numbers.lateness.record(due.at, now);
+            let which = self.ledger.due(due.sender, due.at);
+            let person = &mut self.people[due.sender as usize];
+            person.waiting.push_back(which);
+            if person.cut
+                && let Some(said) = self.ledger.said(which)
+            {
+                said.interrupted = true;
+            }
+            self.send_waiting(due.sender, now);
+        }
+        if let Phase::Talking { schedule, .. } = &self.phase
+            && now >= schedule.end()
+            && schedule.next().is_none()
+        {
+            self.numbers.talked = now.since(since);
+            self.phase = Phase::Settling(now.after(self.plan.settle));
+            return;
+        }
+        let wanted = (now.since(since).as_secs_f64() * self.cut_rate()) as u64;
+        while self.cuts < wanted {
+            self.cuts += 1;
+            let client = self.entropy.u32() % self.plan.clients;
+            self.cut(client, now);
+        }
+    }
+
+    /// Cuts somebody off, without a word, unless that has just been done.
+    fn cut(&mut self, client: u32, now: Moment) {
+        let person = &mut self.people[client as usize];
+        if person.stage != Stage::In {
+            return;
+        }
+        person.cut = true;
+        for which in person.unanswered.iter().chain(&person.waiting) {
+            if let Some(said) = self.ledger.said(*which) {
+                said.interrupted = true;
+            }
+        }
+        self.numbers.cuts += 1;
+        let back = now.after(self.jitter(AWAY_MOST));
+        self.away(client, back);
+    }
+
+    fn cut_rate(&self) -> f64 {
+        self.plan.cut * f64::from(self.plan.clients)
+    }
+
+    /// Gives up those who have been on their way for too long.
+    fn sweep(&mut self, now: Moment) {
+        for client in 0..self.plan.clients {
+            if let Stage::Coming(since) = self.people[client as usize].stage
+                && now.since(since) >= SIGN_IN_WAIT
+            {
+                self.out(client, Trouble::Silent, now);
+            }
+        }
+        self.shared.trim();
+    }
+}

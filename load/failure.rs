@@ -1,0 +1,92 @@
+//! Why a run could not be made: what is wrong, and what to do.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kith::conn::client::Refused;
+
+/// One sentence for whoever started the swarm.
+#[derive(Debug)]
+pub enum Failure {
+    /// The user's or the network's: the host has no address.
+    NoHost(String, io::Error),
+    /// Nobody listens there.
+    Unreachable(SocketAddr, io::Error),
+    /// Somebody listens, and does not grant a WebSocket of this protocol.
+    NoWebSocket(SocketAddr, Refused),
+    /// Somebody grants one, and does not say what a chat server says.
+    NoChat(SocketAddr, String),
+    /// The server did not let everybody in.
+    NotIn {
+        /// Who got in.
+        got: u32,
+        /// Who was to get in.
+        of: u32,
+        /// What happened to the last one who did not.
+        why: String,
+    },
+    /// The system's limit on open files.
+    Files {
+        /// How many may be open.
+        have: u64,
+        /// How many are needed.
+        need: u64,
+    },
+    /// No process of this number can be looked at.
+    NoProcess(u32, io::Error),
+    /// The report could not be written.
+    Report(PathBuf, io::Error),
+    /// The system refused something that cannot be done without.
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHost(host, error) => write!(f, "{host} has no address: {error}"),
+            Self::Unreachable(address, error) => write!(
+                f,
+                "nobody can be reached at {address}: {error}; start the server, or name its \
+                 address with --url"
+            ),
+            Self::NoWebSocket(address, refused) => {
+                write!(f, "{address} is no chat server: ")?;
+                match refused {
+                    Refused::NotHttp => f.write_str("its answer is not HTTP"),
+                    Refused::Status(status) => write!(f, "it answers {status} instead of 101"),
+                    Refused::NotWebSocket => f.write_str("its answer is not that to a WebSocket"),
+                    Refused::Extension => f.write_str("it uses an extension that nobody offered"),
+                    Refused::Subprotocol => f.write_str("it does not speak kith.v1.proto"),
+                    Refused::Ended => f.write_str("it ended the connection without an answer"),
+                }?;
+                f.write_str("; check address and path of --url")
+            }
+            Self::NoChat(address, why) => write!(
+                f,
+                "{address} is no chat server of this protocol: {why}; check address and path of \
+                 --url"
+            ),
+            Self::NotIn { got, of, why } => write!(
+                f,
+                "only {got} of {of} clients got in: {why}; look at the server's log and at its \
+                 limits.connections, or take fewer with --clients"
+            ),
+            Self::Files { have, need } => write!(
+                f,
+                "{need} files have to be open and only {have} may be; raise the limit with \
+                 `ulimit -n {need}`, or take fewer with --clients"
+            ),
+            Self::NoProcess(pid, error) => {
+                write!(f, "process {pid} cannot be looked at: {error}; check --pid")
+            }
+            Self::Report(path, error) => {
+                write!(f, "cannot write {}: {error}; check --json", path.display())
+            }
+            Self::System(doing, error) => write!(f, "{doing}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,208 @@
+//! What the server says to a client, and what comes of it: the other half of the crowd.
+//!
+//! Frames are protobuf. What was said to whom goes into the ledger, how long it took into the
+//! numbers, and what is to be said next into an outbox.
+
+use std::fmt;
+use std::io;
+
+use kith::clock::Moment;
+use kith::conn::Closed;
+use kith::conn::client::{Refused, Told};
+use kith::wire::pb;
+use kith::wire::pb::server_frame::Body;
+use prost::Message as _;
+
+use crate::bounds::RETRY;
+use crate::crowd::{Crowd, Phase};
+use crate::failure::Failure;
+use crate::person::{HELLO, Stage, answered, talk};
+
+/// What kept somebody out, or threw him out.
+#[derive(Debug)]
+pub enum Trouble {
+    /// No connection.
+    Unreachable(io::Error),
+    /// No WebSocket.
+    Refused(Refused),
+    /// No chat.
+    Chat(String),
+    /// The WebSocket was closed.
+    Closed(Closed),
+    /// Nothing came for too long.
+    Silent,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "{error}"),
+            Self::Refused(Refused::Status(status)) => write!(f, "the server answered {status}"),
+            Self::Refused(refused) => write!(f, "no WebSocket was granted ({refused:?})"),
+            Self::Chat(why) => f.write_str(why),
+            Self::Closed(Closed::ByPeer(Some(code))) => {
+                write!(f, "the server closed the connection with {code}")
+            }
+            Self::Closed(Closed::Broken(_)) => f.write_str("the server broke RFC 6455"),
+            Self::Closed(_) => f.write_str("the server dropped the connection"),
+            Self::Silent => f.write_str("the server sent no `welcome`"),
+        }
+    }
+}
+
+impl Crowd {
+    pub(crate) fn told(&mut self, client: u32, told: Told, now: Moment) {
+        match told {
+            Told::Open => {
+                self.numbers.handshakes += 1;
+                let cursor = self.ledger.cursor(client);
+                let person = &mut self.people[client as usize];
+                let hello = person.hello(self.ledger.name(client), cursor);
+                person.push(&hello, &mut self.shared, &mut self.entropy);
+            }
+            Told::Refused(refused) => self.out(client, Trouble::Refused(refused), now),
+            Told::Closed(closed) => self.out(client, Trouble::Closed(closed), now),
+            Told::Binary(bytes) => match pb::ServerFrame::decode(bytes) {
+                Ok(frame) => self.frame(client, frame, now),
+                Err(_) => {
+                    let why = "it sends frames that are not those of the protocol";
+                    self.out(client, Trouble::Chat(why.to_owned()), now);
+                }
+            },
+            Told::Text(_) => {
+                let why = "it sends text where protobuf was agreed on";
+                self.out(client, Trouble::Chat(why.to_owned()), now);
+            }
+        }
+    }
+
+    /// A client's connection is over, not by the swarm's doing.
+    pub(crate) fn out(&mut self, client: u32, trouble: Trouble, now: Moment) {
+        if self.people[client as usize].stage == Stage::In {
+            let how = match &trouble {
+                Trouble::Closed(Closed::ByPeer(Some(code))) => code.to_string(),
+                Trouble::Closed(Closed::Broken(_)) | Trouble::Chat(_) => "broken".to_owned(),
+                _ => "lost".to_owned(),
+            };
+            *self.numbers.ended.entry(how).or_default() += 1;
+        }
+        let back = now.after(RETRY + self.jitter(RETRY));
+        self.away(client, back);
+        if matches!(self.phase, Phase::Filling(_)) && self.inside == 0 {
+            // Nobody ever got in, so this is not about load.
+            let address = self.target.address;
+            self.fatal.get_or_insert(match trouble {
+                Trouble::Unreachable(error) => Failure::Unreachable(address, error),
+                Trouble::Refused(refused) => Failure::NoWebSocket(address, refused),
+                other => Failure::NoChat(address, other.to_string()),
+            });
+        } else {
+            self.trouble = Some(trouble);
+        }
+    }
+
+    fn frame(&mut self, client: u32, frame: pb::ServerFrame, now: Moment) {
+        match frame.body {
+            Some(Body::Entry(entry)) => self.entry(client, &entry, now),
+            Some(Body::Talked(talked)) => self.talked(client, frame.id, &talked, now),
+            Some(Body::Welcome(welcome)) => self.welcome(client, welcome, now),
+            Some(Body::Error(error)) => self.error(client, frame.id, &error, now),
+            Some(Body::Hole(hole)) if hole.conversation == "lobby" => {
+                self.ledger.hole(client, hole.from, hole.to);
+            }
+            Some(Body::Reset(pb::Reset {
+                standing: Some(standing),
+            })) if standing.conversation == "lobby" => {
+                self.ledger.reset(client, standing.head, standing.tag);
+                self.people[client as usize].epoch = standing.epoch;
+            }
+            // Presence and the like are heard and counted as bytes.
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, client: u32, entry: &pb::Entry, now: Moment) {
+        let Some(said) = self.ledger.heard(client, entry) else {
+            return;
+        };
+        self.numbers.deliveries += 1;
+        if said.interrupted || said.due < self.people[client as usize].in_since {
+            self.numbers.after_break.record(said.due, now);
+        } else {
+            self.numbers.corrected.record(said.due, now);
+            self.numbers
+                .uncorrected
+                .record(said.sent.unwrap_or(said.due), now);
+        }
+    }
+
+    fn talked(&mut self, client: u32, id: u32, talked: &pb::Talked, now: Moment) {
+        let Some(which) = answered(client, id) else {
+            return;
+        };
+        if self.ledger.acknowledged(which, talked)
+            && let Some(said) = self.ledger.said(which)
+            && !said.interrupted
+        {
+            self.numbers.acknowledged.record(said.due, now);
+        }
+        self.people[client as usize]
+            .unanswered
+            .retain(|other| *other != which);
+        self.send_waiting(client, now);
+    }
+
+    fn error(&mut self, client: u32, id: u32, error: &pb::Error, now: Moment) {
+        if id == HELLO {
+            let pb::Error { code, message, .. } = error;
+            let why = format!("it answered `hello` with {code}: {message}");
+            return self.out(client, Trouble::Chat(why), now);
+        }
+        let person = &mut self.people[client as usize];
+        if let Some(which) = answered(client, id)
+            && person.unanswered.contains(&which)
+        {
+            person.unanswered.retain(|other| *other != which);
+            self.ledger.refused(which, error);
+            self.send_waiting(client, now);
+        }
+    }
+
+    fn welcome(&mut self, client: u32, welcome: pb::Welcome, now: Moment) {
+        let mut standings = welcome.conversations.into_iter();
+        let Some(lobby) = standings.find(|standing| standing.conversation == "lobby") else {
+            let why = "its `welcome` names no lobby".to_owned();
+            return self.out(client, Trouble::Chat(why), now);
+        };
+        let person = &mut self.people[client as usize];
+        let Stage::Coming(since) = person.stage else {
+            return;
+        };
+        self.coming -= 1;
+        self.inside += 1;
+        self.progress = now;
+        self.numbers.sign_in.record(since, now);
+        person.stage = Stage::In;
+        let first = person.identity.is_none();
+        // After a break that was the server's doing, what was missed counts with its whole delay.
+        if first || std::mem::take(&mut person.cut) {
+            person.in_since = now;
+        }
+        person.identity = Some((welcome.guest_id, welcome.resume_secret));
+        if first {
+            person.epoch = lobby.epoch;
+            self.ledger.joined(client, lobby.head, lobby.tag);
+        }
+        // What was asked and not answered is asked again, under the same keys.
+        for which in person.unanswered.clone() {
+            let Some(said) = self.ledger.said(which) else {
+                continue;
+            };
+            let text = self.run.text(which, said.due, self.plan.size);
+            let frame = talk(which, self.run.key(which).0, text);
+            let person = &mut self.people[client as usize];
+            person.push(&frame, &mut self.shared, &mut self.entropy);
+        }
+        self.send_waiting(client, now);
+    }
+}

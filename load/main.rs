@@ -1,0 +1,214 @@
+//! The program `kith-swarm`: puts a chat server under load and says what came of it.
+//!
+//! Above `conn`, `wire` and floor 0 of the library, and beside everything else: it is a client. Its
+//! modules are the program's own, so that nothing of the server could use them if it tried.
+//!
+//! ```text
+//! args -> Options{Plan, Limits}           scenario  what a run does, as values
+//!           |                             schedule  when messages are due; knows no clock
+//!           v
+//! engine    sockets, the clock  <-----> crowd + hearing   all clients, without either
+//!                                         |        |
+//!                                         |        v
+//!                                         |      ledger + listener   who must hear what, who did
+//!                                         v        |
+//!                                       numbers    v
+//!                                         |      verdict
+//!                                         v        v
+//! watch     /proc ------------------->  report     JSON, and a summary
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod args;
+mod bounds;
+mod crowd;
+mod engine;
+mod failure;
+mod hearing;
+mod latency;
+mod ledger;
+mod listener;
+mod numbers;
+mod payload;
+mod person;
+mod report;
+mod scenario;
+mod schedule;
+#[cfg(test)]
+mod scripted;
+mod verdict;
+mod watch;
+
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::ToSocketAddrs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kith::clock::Moment;
+use kith::ids::Entropy;
+
+use crate::args::{Options, Url};
+use crate::bounds::FILES_KEPT;
+use crate::crowd::{Crowd, Phase, Target};
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::report::{Report, Watched};
+
+fn main() -> ExitCode {
+    let options = match args::parse(env::args_os()) {
+        Ok(options) => options,
+        // Help goes to standard output with status 0, a mistake to standard error with 2.
+        Err(error) => error.exit(),
+    };
+    let report = match run(&options).and_then(|report| write(&options, report)) {
+        Ok(report) => report,
+        Err(failure) => {
+            // If standard error is gone, the exit status still tells.
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let _ = writeln!(io::stdout(), "{report}");
+    if report.held {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// From the first connection to the closed books.
+fn run(options: &Options) -> Result<Report, Failure> {
+    let target = target(&options.url)?;
+    raise_files(u64::from(options.plan.clients) + FILES_KEPT)?;
+    let mut server = match options.pid {
+        Some(pid) => Some((pid, look(pid)?)),
+        // Not found, or not to be looked at, is no reason not to run.
+        None => {
+            watch::listener(target.address).and_then(|pid| Some((pid, watch::usage(pid).ok()?)))
+        }
+    }
+    .map(|(pid, before)| (pid, Watched::since(before)));
+    let this = std::process::id();
+    let mut own = Watched::since(look(this)?);
+    let mut engine = Engine::new(target.address, options.plan.clients)?;
+    let mut crowd = Crowd::new(options.plan, target, Entropy::System, engine.now());
+    let mut progress = Progress::default();
+    let mut filled = false;
+    while !matches!(crowd.phase(), Phase::Over) {
+        engine.turn(&mut crowd, progress.next())?;
+        progress.tell(&crowd, engine.now());
+        if !filled && !matches!(crowd.phase(), Phase::Filling(_)) {
+            filled = true;
+            own.filled = look(this)?;
+            // A server whose process is gone by now has other news for us.
+            server = server.and_then(|(pid, mut watched)| {
+                watched.filled = watch::usage(pid).ok()?;
+                Some((pid, watched))
+            });
+        }
+    }
+    own.after = look(this)?;
+    server = server.and_then(|(pid, mut watched)| {
+        watched.after = watch::usage(pid).ok()?;
+        Some((pid, watched))
+    });
+    let (numbers, verdict) = crowd.finish();
+    Ok(Report::new(options, &numbers, verdict, server, own))
+}
+
+/// A line a second while it runs, to standard error, so that the summary stands alone.
+#[derive(Debug, Default)]
+struct Progress {
+    told: Moment,
+    deliveries: u64,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_secs(1);
+
+    fn next(&self) -> Moment {
+        self.told.after(Self::EVERY)
+    }
+
+    fn tell(&mut self, crowd: &Crowd, now: Moment) {
+        if now < self.next() {
+            return;
+        }
+        let numbers = crowd.numbers();
+        let seconds = now.since(self.told).as_secs_f64();
+        let rate = (numbers.deliveries - self.deliveries) as f64 / seconds;
+        (self.told, self.deliveries) = (now, numbers.deliveries);
+        let doing = match crowd.phase() {
+            Phase::Filling(_) => "filling",
+            Phase::Talking { .. } => "talking",
+            Phase::Settling(_) => "settling",
+            Phase::Over => "over",
+        };
+        let (at, inside) = (now.0 / 1_000_000_000, crowd.inside());
+        let p99 = numbers.corrected.at(0.99).as_secs_f64() * 1000.0;
+        let _ = writeln!(
+            io::stderr(),
+            "{at:>4} s  {doing:<8}  {inside} in  {rate:.0} deliveries/s  p99 so far {p99:.1} ms"
+        );
+    }
+}
+
+fn write(options: &Options, report: Report) -> Result<Report, Failure> {
+    if let Some(path) = &options.json {
+        let mut json = serde_json::to_string_pretty(&report)
+            .map_err(|error| Failure::Report(path.clone(), error.into()))?;
+        json.push('\n');
+        fs::write(path, json).map_err(|error| Failure::Report(path.clone(), error))?;
+    }
+    Ok(report)
+}
+
+fn look(pid: u32) -> Result<watch::Usage, Failure> {
+    watch::usage(pid).map_err(|error| Failure::NoProcess(pid, error))
+}
+
+fn target(url: &Url) -> Result<Target, Failure> {
+    let none = || io::Error::from(io::ErrorKind::NotFound);
+    let address = (url.host.as_str(), url.port)
+        .to_socket_addrs()
+        .and_then(|mut all| all.next().ok_or_else(none))
+        .map_err(|error| Failure::NoHost(url.host.clone(), error))?;
+    Ok(Target {
+        address,
+        host: url.authority(),
+        path: url.path.clone(),
+    })
+}
+
+/// Lets this process open so many files.
+fn raise_files(need: u64) -> Result<(), Failure> {
+    let system = || {
+        Failure::System(
+            "asking how many files may be open",
+            io::Error::last_os_error(),
+        )
+    };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // Both calls take a pointer to a struct that lives until they return.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(system());
+    }
+    if limit.rlim_cur >= need {
+        return Ok(());
+    }
+    if limit.rlim_max < need {
+        let have = limit.rlim_max;
+        return Err(Failure::Files { have, need });
+    }
+    limit.rlim_cur = need;
+    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(system()),
+    }
+}

@@ -1,0 +1,61 @@
+//! What is counted while the crowd talks. Numbers only; what they mean is said in the report.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::latency::Latency;
+
+/// Everything that is counted in one run.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    /// From due to heard.
+    pub corrected: Latency,
+    /// From sent to heard.
+    pub uncorrected: Latency,
+    /// From due to heard, where sender or listener was cut by the swarm in between.
+    pub after_break: Latency,
+    /// From due to acknowledged, for senders who were not cut.
+    pub acknowledged: Latency,
+    /// From due to the swarm's taking it up: its own lateness.
+    pub lateness: Latency,
+    /// From `connect` to `welcome`.
+    pub sign_in: Latency,
+    /// Messages heard.
+    pub deliveries: u64,
+    /// WebSockets granted.
+    pub handshakes: u64,
+    /// Connections that the swarm cut.
+    pub cuts: u64,
+    /// Connections that ended otherwise: by close code, or `lost` without one.
+    pub ended: BTreeMap<String, u64>,
+    /// Bytes read from sockets.
+    pub bytes_in: u64,
+    /// Bytes written to sockets.
+    pub bytes_out: u64,
+    /// How long it took to fill the room.
+    pub filled: Duration,
+    /// How long messages were due.
+    pub talked: Duration,
+}
+
+impl Numbers {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            corrected: Latency::new(),
+            uncorrected: Latency::new(),
+            after_break: Latency::new(),
+            acknowledged: Latency::new(),
+            lateness: Latency::new(),
+            sign_in: Latency::new(),
+            deliveries: 0,
+            handshakes: 0,
+            cuts: 0,
+            ended: BTreeMap::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+            filled: Duration::ZERO,
+            talked: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One client of the swarm: its connection, who it is to the server, and what it has to say.
+//!
+//! Speaks the protocol's protobuf. Holds what a well-behaved client keeps over a lost connection
+//! (guest id, resume secret, what was not answered yet); what it heard is in the ledger's books.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use kith::clock::Moment;
+use kith::conn::Shared;
+use kith::conn::client::Client;
+use kith::conn::frame::Kind;
+use kith::ids::Entropy;
+use kith::wire::pb;
+use prost::Message as _;
+
+use crate::payload::Which;
+
+/// The id of `hello`; what it says has the ids after that.
+pub const HELLO: u32 = 1;
+const FIRST_TALK: u32 = 2;
+
+/// One client.
+#[derive(Debug, Default)]
+pub struct Person {
+    /// Its connection, while it has one or asks for one.
+    pub conn: Option<Client>,
+    /// How far it is with that.
+    pub stage: Stage,
+    /// What the last `welcome` said: guest id and resume secret.
+    pub identity: Option<(String, String)>,
+    /// The life of the log that it follows.
+    pub epoch: String,
+    /// Since when it has been in without the swarm having cut it.
+    pub in_since: Moment,
+    /// Sent and not answered; all of it is sent again on another connection.
+    pub unanswered: VecDeque<Which>,
+    /// Due, and not sent yet.
+    pub waiting: VecDeque<Which>,
+    /// The swarm cut it, and it is not back yet.
+    pub cut: bool,
+    /// Whether it is on the list of those who have something to write.
+    pub dirty: bool,
+}
+
+/// How far a client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// It has no connection, and nobody has asked for one.
+    #[default]
+    Out,
+    /// On its way in, since then.
+    Coming(Moment),
+    /// `welcome` came.
+    In,
+}
+
+impl Person {
+    /// Queues a frame.
+    pub fn push(&mut self, frame: &pb::ClientFrame, shared: &mut Shared, entropy: &mut Entropy) {
+        if let Some(conn) = &mut self.conn {
+            let mask = entropy.u32().to_be_bytes();
+            conn.push(
+                Kind::Binary,
+                Bytes::from(frame.encode_to_vec()),
+                mask,
+                shared,
+            );
+        }
+    }
+
+    /// What it says to get in, or back in behind what it has heard: `(seq, tag)`.
+    pub fn hello(&self, name: &str, cursor: (u64, u32)) -> pb::ClientFrame {
+        let mut hello = pb::Hello {
+            name: name.to_owned(),
+            ..pb::Hello::default()
+        };
+        if let Some((guest_id, resume_secret)) = &self.identity {
+            hello.guest_id.clone_from(guest_id);
+            hello.resume_secret.clone_from(resume_secret);
+            hello.cursors.push(pb::Cursor {
+                conversation: "lobby".to_owned(),
+                epoch: self.epoch.clone(),
+                seq: cursor.0,
+                tag: cursor.1,
+            });
+        }
+        pb::ClientFrame {
+            id: HELLO,
+            key: Vec::new(),
+            command: Some(pb::client_frame::Command::Hello(hello)),
+        }
+    }
+}
+
+/// A message as a frame.
+pub fn talk(which: Which, key: [u8; 16], text: String) -> pb::ClientFrame {
+    pb::ClientFrame {
+        id: which.number.saturating_add(FIRST_TALK),
+        key: key.to_vec(),
+        command: Some(pb::client_frame::Command::Talk(pb::Talk {
+            to: String::new(),
+            text,
+        })),
+    }
+}
+
+/// The message that an answer of this id is about, if it is about one of this client's.
+pub fn answered(sender: u32, id: u32) -> Option<Which> {
+    let number = id.checked_sub(FIRST_TALK)?;
+    Some(Which { sender, number })
+}

@@ -1,0 +1,303 @@
+//! The load tester as its user meets it: against the real server, with a report that programs can
+//! read, and with one sentence about whatever keeps it from running.
+//!
+//! That its verdict is right is shown beside it, in `load/scripted.rs`.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+use common::Folder;
+use common::server::Server;
+use serde_json::Value;
+
+const SWARM: &str = env!("CARGO_BIN_EXE_kith-swarm");
+
+fn swarm(words: &[&str], folder: &Folder) -> Output {
+    let mut command = Command::new(SWARM);
+    command.args(words).env_clear().stdin(Stdio::null());
+    command.current_dir(folder.path()).output().unwrap()
+}
+
+/// Ten clients who say something for a second, within the limits that a server has by itself.
+const LITTLE: &[&str] = &[
+    "--clients",
+    "10",
+    "--talkers",
+    "4",
+    "--rate",
+    "20",
+    "--duration",
+    "1s",
+    "--json",
+    "r.json",
+];
+
+/// Runs against a server of its own; gives the exit status, the report and the summary.
+fn run(scenario: &str, more: &[&str]) -> (Option<i32>, Value, String) {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let url = format!("ws://{}/ws", server.address);
+    let output = swarm(
+        &[&[scenario, "--url", &url], LITTLE, more].concat(),
+        &folder,
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let json = std::fs::read_to_string(folder.path().join("r.json"));
+    let json = json.unwrap_or_else(|error| panic!("{error}: {errors}"));
+    (
+        output.status.code(),
+        serde_json::from_str(&json).unwrap(),
+        text,
+    )
+}
+
+#[test]
+fn against_the_real_server_nothing_is_wrong() {
+    for (scenario, more, said) in [
+        ("lobby", &[][..], 20),
+        ("chatty", &["--talkers", "10"], 20),
+        ("reconnect", &["--cut", "0.5"], 20),
+        ("idle", &["--rate", "0", "--duration", "100ms"], 0),
+    ] {
+        let (code, report, text) = run(scenario, more);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.ends_with("all limits held\n"), "{text}");
+        let verdict = &report["verdict"];
+        for fault in ["lost", "duplicated", "reordered", "silent-holes"] {
+            assert_eq!(verdict[fault]["count"], 0, "{fault}: {text}");
+        }
+        assert_eq!(verdict["said"], said);
+        assert_eq!(verdict["acknowledged"], said);
+        // Everybody but the sender, and in `reconnect` perhaps the sender once more.
+        let heard = report["traffic"]["deliveries"].as_u64().unwrap();
+        assert!((9 * said..=10 * said).contains(&heard), "{heard}");
+        assert!(report["server"]["resident_filled"].as_u64() > Some(0));
+    }
+}
+
+#[test]
+fn limits_that_do_not_hold_are_named_and_are_the_exit_status() {
+    let (code, report, text) = run("lobby", &["--talkers", "1", "--rate", "200"]);
+    assert_eq!((code, &report["held"]), (Some(1), &Value::Bool(false)));
+    assert!(text.contains("500 too_fast"), "{text}");
+    assert!(text.contains("NOT HELD     refused: "), "{text}");
+    assert_eq!(report["verdict"]["refused"][0]["code"], 500);
+    let (code, _, text) = run("lobby", &["--max-p50", "0us"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("NOT HELD     p50: "), "{text}");
+}
+
+/// Every member of the report, and what it is.
+const SHAPE: &str = "\
+broken: array
+format: number
+held: boolean
+latency.*.count: number
+latency.*.max: number
+latency.*.p50: number
+latency.*.p90: number
+latency.*.p99: number
+latency.*.p999: number
+latency.*.p9999: number
+plan.burst: number
+plan.clients: number
+plan.cut: number
+plan.duration_s: number
+plan.ramp_s: number
+plan.rate: number
+plan.size: number
+plan.talkers: number
+plan.window: number
+scenario: string
+server.cpu_s: number
+server.cpu_us_per_delivery: number
+server.pid: number
+server.resident_after: number
+server.resident_before: number
+server.resident_filled: number
+server.resident_per_client: number
+swarm.cpu_share: number
+swarm.is_bottleneck: boolean
+swarm.lateness.count: number
+swarm.lateness.max: number
+swarm.lateness.p50: number
+swarm.lateness.p90: number
+swarm.lateness.p99: number
+swarm.lateness.p999: number
+swarm.lateness.p9999: number
+traffic.bytes_in: number
+traffic.bytes_out: number
+traffic.cuts: number
+traffic.deliveries: number
+traffic.deliveries_per_second: number
+traffic.ended: object
+traffic.handshakes: number
+traffic.handshakes_per_second: number
+url: string
+verdict.*.count: number
+verdict.*.first: null
+verdict.acknowledged: number
+verdict.refused: array
+verdict.said: number
+verdict.strangers: number
+";
+
+/// Latencies and faults are of one shape each; what they are called stands behind the dots here.
+const NAMED: &[(&str, &[&str])] = &[
+    (
+        "latency",
+        &[
+            "corrected",
+            "uncorrected",
+            "after_break",
+            "acknowledged",
+            "sign_in",
+        ],
+    ),
+    (
+        "verdict",
+        &[
+            "lost",
+            "duplicated",
+            "reordered",
+            "silent-holes",
+            "misdelivered",
+            "altered",
+            "never-seen",
+            "unanswered",
+            "announced-holes",
+        ],
+    ),
+];
+
+#[test]
+fn the_report_has_the_shape_that_is_documented() {
+    let (_, report, text) = run("lobby", &[]);
+    assert_eq!(report["format"], 1);
+    let mut expected: Vec<String> = Vec::new();
+    for line in SHAPE.lines() {
+        let named = NAMED
+            .iter()
+            .find(|(of, _)| line.starts_with(&format!("{of}.*")));
+        match named {
+            Some((_, names)) => expected.extend(names.iter().map(|name| line.replace('*', name))),
+            None => expected.push(line.to_owned()),
+        }
+    }
+    expected.sort();
+    let mut found = Vec::new();
+    members(&report, "", &mut found);
+    found.sort();
+    assert_eq!(found, expected, "{text}");
+}
+
+fn members(value: &Value, path: &str, found: &mut Vec<String>) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(map) if !map.is_empty() => {
+            for (name, value) in map {
+                let dot = if path.is_empty() { "" } else { "." };
+                members(value, &format!("{path}{dot}{name}"), found);
+            }
+            return;
+        }
+        Value::Object(_) => "object",
+    };
+    found.push(format!("{path}: {kind}"));
+}
+
+/// Answers one connection with `answer`, and gives its URL.
+fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 4096];
+        // The swarm hangs up when it has seen enough.
+        let _ = stream.read(&mut head);
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.read(&mut head);
+    });
+    format!("ws://{address}/ws")
+}
+
+/// Grants one WebSocket, and no subprotocol.
+fn echoing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut socket = tungstenite::accept(stream).unwrap();
+        let _ = socket.read();
+    });
+    format!("ws://{address}/ws")
+}
+
+#[test]
+fn what_keeps_it_from_running_is_one_sentence_with_advice() {
+    // Dropped at once: a port of which nobody else thinks so soon.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let nobody = format!("ws://{}/ws", nobody.unwrap());
+    let not_found = answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+    // Longer than a name may be, so that nobody has to be asked.
+    let no_host = format!("ws://{}/ws", "a".repeat(64));
+    let folder = Folder::new();
+    for (words, code, says) in [
+        (["--url", &nobody], 1, "nobody can be reached at"),
+        (
+            ["--url", &not_found],
+            1,
+            "it answers 404 instead of 101; check",
+        ),
+        (
+            ["--url", &answering("220 mail\r\n")],
+            1,
+            "its answer is not HTTP",
+        ),
+        (["--url", &echoing()], 1, "it does not speak kith.v1.proto"),
+        (["--url", &no_host], 1, "has no address"),
+        (
+            ["--pid", "4000000000"],
+            1,
+            "process 4000000000 cannot be looked at",
+        ),
+        (["--url", "nowhere"], 2, "an address looks like ws://"),
+        (["--rate", "fast"], 2, "a rate is from 0"),
+        (["--cilents", "3"], 2, "--clients"),
+    ] {
+        let output = swarm(&[&["lobby", "-n", "1"], &words[..]].concat(), &folder);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
+        assert!(
+            text.starts_with("error: ") && text.contains(says),
+            "{words:?}: {text}"
+        );
+        assert!(output.stdout.is_empty());
+        assert!(code == 2 || text.lines().count() == 1, "{text}");
+    }
+}
+
+#[test]
+fn too_few_files_are_said_before_anything_is_tried() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$0\" lobby -n 100", SWARM])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("132 files have to be open and only 64 may be"),
+        "{text}"
+    );
+    assert!(text.contains("`ulimit -n 132`"), "{text}");
+}
