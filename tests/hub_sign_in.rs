@@ -370,6 +370,38 @@ fn stop_with_nothing_under_way_sends_everybody_home_at_once() {
 }
 
 #[test]
+fn stop_now_says_of_what_was_not_answered_what_can_be_said() {
+    check(
+        durable(9),
+        "
+        > ann opens as Ann
+        *
+        > bob opens
+        > bob asks 1 hello Bob with cursor 0
+        *
+        > ann asks 1 talk hello
+        store < 2 talk Ann: hello
+        > ann asks 2 history
+        store < 3 history before 0 after 0 limit 100 upto 9
+        > ann asks 3 talk more
+        store < 4 talk Ann: more
+        > stop
+        > store keeps 2
+        ann < 1 talked 10
+        nobody < entry 10 Ann: hello
+        > stop now
+        ann < 2 refused stopping, again in 1s
+        ann < 3 refused store_unknown, perhaps done, again in 1s
+        everybody closed 1012, again in 1s
+        > store keeps 4
+        > store finds 3 history 1-9
+        > store finds 1 page 1-9
+        > stop now
+        ",
+    );
+}
+
+#[test]
 fn commands_have_a_rate_that_says_how_long_to_wait_and_exit_has_none() {
     let mut setup = durable(0);
     setup.settings = Settings {

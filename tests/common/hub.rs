@@ -1,7 +1,7 @@
 //! Drives the hub alone by a story of readable lines.
 //!
 //! A line that begins with `>` is something that happens; the lines below it are everything that
-//! the hub wants done about it, in order. `> …` followed by `*` means that it does not matter here.
+//! the hub wants done about it, in order. A single `*` below it means that it does not matter here.
 //! Time is virtual, connections have names, and the store is whatever the story says it answers.
 //!
 //! ```text
@@ -18,7 +18,7 @@
 //! What can happen: `X opens [in Y's place] [from ADDRESS] [as NAME]`, `X closes`, `X lags`,
 //! `X drained`, `X unfit N`, `X asks N [key K] COMMAND`, `store keeps T`, `store has T as SEQ`,
 //! `store refuses T CODE`, `store finds T page A-B [floor F]`, `store finds T tag right|wrong`,
-//! `store finds T history A-B`, `store misses T CODE`, `stop`, `wait N ms`.
+//! `store finds T history A-B`, `store misses T CODE`, `stop [now]`, `wait N ms`.
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
@@ -143,6 +143,7 @@ impl Room {
         let mut words = Words(line);
         let input = match words.next() {
             "wait" => return self.wait(words.number()),
+            "stop" if words.skip("now") => Input::StopNow,
             "stop" => Input::Stop,
             "store" => self.answer(words),
             who => self.happens(who, words),

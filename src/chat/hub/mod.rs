@@ -7,8 +7,8 @@
 //! The methods come in four families, named alike everywhere in this tree: `handle*` takes input
 //! and is the only way to change anything, `poll_*` hands out what came of it, and what takes
 //! `&self` only looks. **After every `handle` the caller drains [`Hub::poll_output`] to `None`
-//! before the next.** That rule is what makes "the listeners of this entry" mean the same to the hub
-//! and to the caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
+//! before the next.** That rule is what makes "the listeners of this entry" mean the same to the
+//! hub and to the caller, who walks [`Hub::live`] while it handles an [`Output::FanOut`].
 //!
 //! The rest of this folder, in the order of a session's life: `sign_in`, `talk`, `catch_up`,
 //! `presence`, and the plumbing in `sessions`.
@@ -202,12 +202,12 @@ impl Hub {
     fn stop_now(&mut self) {
         self.stop();
         for pending in std::mem::take(&mut self.pending).into_values() {
-            if let Pending::Command { conn, request } = pending
-                && self.sessions.get(conn).is_some()
-            {
-                let refusal = Refusal::new(ErrorCode::StoreUnknown).because(
-                    "The server ends before the disk has answered; ask again, under the same key.",
-                );
+            let (conn, request, refusal) = match pending {
+                Pending::Write { conn, request } => (conn, request, unknown()),
+                Pending::Look { conn, request } => (conn, request, stopping()),
+                Pending::CatchUp { .. } => continue,
+            };
+            if self.sessions.get(conn).is_some() {
                 self.refuse(conn, request, refusal);
             }
         }
@@ -355,6 +355,12 @@ fn too_fast(wait: Duration) -> Refusal {
 
 fn stopping() -> Refusal {
     Refusal::new(ErrorCode::Stopping).retry(DRAIN_RETRY)
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(ErrorCode::StoreUnknown)
+        .because("The server ends before the disk has answered; ask again, under the same key.")
+        .retry(DRAIN_RETRY)
 }
 
 fn busy() -> Refusal {

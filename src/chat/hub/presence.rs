@@ -27,8 +27,8 @@ use crate::limits::{
 #[derive(Debug, Default)]
 pub(super) struct People {
     online: BTreeMap<Folded, Online>,
-    /// Who is online under a name whose skeleton is not its folding, by that skeleton; the others are
-    /// found by their folding.
+    /// Who is online under a name whose skeleton is not its folding, by that skeleton; the others
+    /// are found by their folding.
     looks: BTreeMap<Arc<str>, Folded>,
     /// Who is to be announced as offline, and when.
     leaving: BTreeSet<(Moment, Folded)>,

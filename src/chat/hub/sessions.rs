@@ -83,8 +83,10 @@ pub(super) enum Wait {
 /// What an answer of the store is for.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// A command that somebody waits for.
-    Command { conn: ConnId, request: u32 },
+    /// A command that changes something, and who waits for it.
+    Write { conn: ConnId, request: u32 },
+    /// A command that changes nothing.
+    Look { conn: ConnId, request: u32 },
     /// A listener that is behind, and what it lacked when the question was asked.
     CatchUp { conn: ConnId, next: Seq, wait: Wait },
 }
@@ -243,7 +245,7 @@ impl Hub {
     }
 
     pub(super) fn written(&mut self, ticket: Ticket, result: WriteResult, now: Now) {
-        let Some(Pending::Command { conn, request }) = self.pending.remove(&ticket) else {
+        let Some(Pending::Write { conn, request }) = self.pending.remove(&ticket) else {
             return;
         };
         let busy = matches!(&result, Err(refusal) if refusal.code == ErrorCode::Busy);
@@ -260,11 +262,11 @@ impl Hub {
 
     pub(super) fn found(&mut self, ticket: Ticket, result: Result<Looked, Refusal>, now: Now) {
         match self.pending.remove(&ticket) {
-            None => {}
+            None | Some(Pending::Write { .. }) => {}
             Some(Pending::CatchUp { conn, next, wait }) => {
                 self.refilled(conn, (next, wait), result, now);
             }
-            Some(Pending::Command { conn, request }) => {
+            Some(Pending::Look { conn, request }) => {
                 if self.sessions.get(conn).is_some() {
                     match result {
                         Ok(Looked::History(page)) => self.history_found(conn, request, page),
@@ -284,21 +286,21 @@ impl Hub {
         request: u32,
         write: Write,
     ) -> Result<(), Refusal> {
-        let ticket = self.under_way(conn, request)?;
+        let ticket = self.under_way(conn, Pending::Write { conn, request })?;
         self.outputs.push_back(Output::Submit { ticket, write });
         Ok(())
     }
 
     /// Looks something up for this session.
     pub(super) fn fetch(&mut self, conn: ConnId, request: u32, read: Read) -> Result<(), Refusal> {
-        let ticket = self.under_way(conn, request)?;
+        let ticket = self.under_way(conn, Pending::Look { conn, request })?;
         self.outputs.push_back(Output::Fetch { ticket, read });
         Ok(())
     }
 
     /// Counts a command that leaves for the store, and stops reading a session that has enough
     /// there.
-    fn under_way(&mut self, conn: ConnId, request: u32) -> Result<Ticket, Refusal> {
+    fn under_way(&mut self, conn: ConnId, pending: Pending) -> Result<Ticket, Refusal> {
         let session = self.sessions.get_mut(conn).ok_or_else(busy)?;
         if session.in_flight >= IN_FLIGHT {
             return Err(busy());
@@ -308,7 +310,7 @@ impl Hub {
             session.reading = Reading::Full;
             self.outputs.push_back(Output::Pause { conn });
         }
-        Ok(self.ticket(Pending::Command { conn, request }))
+        Ok(self.ticket(pending))
     }
 
     pub(super) fn ticket(&mut self, pending: Pending) -> Ticket {

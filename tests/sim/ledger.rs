@@ -1,0 +1,122 @@
+//! What one device has of the lobby's log, and the one thing that it insists on: what it was given
+//! and what it was told that it will not get is contiguous, and nothing comes twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a device holds of one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    pub epoch: String,
+    /// The first entry that it lacks, leaving aside what an answer stands for.
+    next: u64,
+    /// Entries that were not sent because the answer to our own command stands for them.
+    stood: BTreeSet<u64>,
+    /// The tags of what it has.
+    tags: BTreeMap<u64, u32>,
+}
+
+/// What a device says of where it stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub epoch: String,
+    pub seq: u64,
+    pub tag: u32,
+}
+
+/// How an entry came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    New,
+    /// Although an answer could have stood for it: right only for one who was behind.
+    Echoed,
+}
+
+impl Ledger {
+    /// A device that begins behind `head`.
+    pub fn begin(epoch: &str, head: u64, tag: u32) -> Self {
+        Self {
+            epoch: epoch.to_owned(),
+            next: head + 1,
+            stood: BTreeSet::new(),
+            tags: BTreeMap::from([(head, tag)]),
+        }
+    }
+
+    /// The last entry that it has, one way or the other.
+    pub fn last(&self) -> u64 {
+        let mut next = self.next;
+        while self.stood.contains(&next) {
+            next += 1;
+        }
+        next - 1
+    }
+
+    pub fn position(&self) -> Position {
+        let seq = self.last();
+        Position {
+            epoch: self.epoch.clone(),
+            seq,
+            tag: self.tags.get(&seq).copied().unwrap_or(0),
+        }
+    }
+
+    /// Everything it has from `seq` on is lost: restored from a backup, or asked for anew.
+    pub fn rewind(&mut self, seq: u64) {
+        self.next = seq + 1;
+        self.stood.clear();
+        self.tags.retain(|at, _| *at <= seq);
+    }
+
+    /// The entries that it has, of which it knows the tag.
+    pub fn known(&self) -> impl Iterator<Item = u64> {
+        self.tags.keys().copied()
+    }
+
+    /// Our own message was given this place, and the answer may stand for the entry.
+    ///
+    /// # Errors
+    /// It was given to us before.
+    pub fn talked(&mut self, seq: u64, tag: u32) -> Result<(), String> {
+        if seq < self.next || !self.stood.insert(seq) {
+            return Err(format!("{seq} was answered, but {} was due", self.next));
+        }
+        self.tags.insert(seq, tag);
+        Ok(())
+    }
+
+    /// # Errors
+    /// A gap, or a repetition.
+    pub fn entry(&mut self, seq: u64, tag: u32) -> Result<Came, String> {
+        self.reach(seq)?;
+        self.next = seq + 1;
+        self.tags.insert(seq, tag);
+        Ok(if self.stood.remove(&seq) {
+            Came::Echoed
+        } else {
+            Came::New
+        })
+    }
+
+    /// # Errors
+    /// It does not begin where something was due, or ends before it begins.
+    pub fn hole(&mut self, from: u64, to: u64) -> Result<(), String> {
+        self.reach(from)?;
+        if to < from {
+            return Err(format!("a hole from {from} to {to}"));
+        }
+        self.next = to + 1;
+        self.stood.retain(|seq| *seq > to);
+        Ok(())
+    }
+
+    /// Steps over what answers stand for, up to `seq`.
+    fn reach(&mut self, seq: u64) -> Result<(), String> {
+        while self.next < seq && self.stood.remove(&self.next) {
+            self.next += 1;
+        }
+        if self.next == seq {
+            return Ok(());
+        }
+        Err(format!("{seq} came where {} was due", self.next))
+    }
+}
