@@ -38,11 +38,6 @@ pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 pub const STALL_WAIT: Duration = Duration::from_secs(10);
 /// From SIGTERM to the end of the process, whatever is still open.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(10);
-/// How often, and after what pause, a data folder is tried that another process holds: half a second
-/// in all.
-pub const FOLDER_TRIES: u32 = 25;
-/// See [`FOLDER_TRIES`].
-pub const FOLDER_RETRY: Duration = Duration::from_millis(20);
 /// From the failure of the store to the end of the process: what everybody is told last needs a moment
 /// to be read.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);

@@ -14,7 +14,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -23,7 +22,6 @@ pub use write::SqliteWriter;
 
 use crate::chat::durable::Snapshot;
 use crate::ids::Entropy;
-use crate::limits::{FOLDER_RETRY, FOLDER_TRIES};
 use crate::store::engine::EngineError;
 use crate::store::{Config, Lanes, OpenError, Place, Wake};
 
@@ -194,39 +192,21 @@ fn claim(folder: &Path) -> Result<File, OpenError> {
             .open(folder.join(name))
     };
     let lock = private(LOCK).map_err(failed)?;
-    take_lock(&lock, folder)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(OpenError::InUse {
+                path: folder.to_owned(),
+            });
+        }
+        Err(TryLockError::Error(why)) => return Err(failed(why)),
+    }
     // SQLite would make it readable for everybody; what it makes beside it takes this file's mode.
     private(FILE).map_err(failed)?;
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(failed)?;
     Ok(lock)
-}
-
-/// Keeps other servers out of the folder, after a moment of patience: a server that was killed just
-/// now, or a program that it was about to start, may hold the lock until the system has cleaned up.
-fn take_lock(lock: &File, folder: &Path) -> Result<(), OpenError> {
-    let mut patience = FOLDER_TRIES;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if patience > 0 => {
-                patience -= 1;
-                thread::sleep(FOLDER_RETRY);
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse {
-                    path: folder.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(why)) => {
-                return Err(OpenError::Folder {
-                    path: folder.to_owned(),
-                    why,
-                });
-            }
-        }
-    }
 }
 
 /// Whose fault it is that the database did not open.
