@@ -217,33 +217,6 @@ node_client() {
   with_server run_in tests/clients/node node check.mjs
 }
 
-# The page's types by the TypeScript compiler, its logic by node's own test runner.
-page_logic() {
-  local node
-  node=$(node_20)
-  export PATH="$node:$PATH"
-  npm ci --prefix tests/page --no-audit --no-fund
-  npm run --prefix tests/page types
-  npm run --prefix tests/page test
-}
-
-# The page in a Chromium; it starts, stops and kills a server of its own.
-page_journey() {
-  local node port data status=0
-  node=$(node_20)
-  export PATH="$node:$PATH"
-  need chromium chromium
-  need python3 python3
-  npm ci --prefix tests/clients/page --no-audit --no-fund
-  port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  data=$(mktemp -d "${TMPDIR:-/tmp}/kith-check.XXXXXX")
-  (cd tests/clients/page && node journey.mjs --chromium "$(command -v chromium)" \
-    --url "http://127.0.0.1:$port" \
-    -- "$KITH" --listen "127.0.0.1:$port" --data "$data/data") || status=$?
-  rm -rf "$data"
-  return "$status"
-}
-
 # run_in FOLDER COMMAND…: there, with the server's URL as its last word.
 run_in() {
   local folder=$1

@@ -40,7 +40,7 @@ def main():
     # The attackers need more files than a shell usually gives.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    os.environ["KITH_LIVE_ROUNDS"] = str(options.rounds)
+    os.environ["LIVE_ROUNDS"] = str(options.rounds)
     check, began = Checks(), time.monotonic()
     for name in dict.fromkeys(["quiet", *(options.only or ROWS)]):
         check.row, at = name, time.monotonic()
