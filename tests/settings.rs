@@ -231,7 +231,7 @@ fn a_variable_of_our_prefix_that_names_no_setting_is_an_error() {
         environment: [("KITH_LOBBY_KEPT", "3")].into(),
         ..Start::default()
     };
-    let text = check::complaint(&start.load().unwrap_err());
+    let text = start.load().unwrap_err();
     assert!(
         text.contains("KITH_LOBBY_KEPT: there is no setting"),
         "{text}"

@@ -98,12 +98,13 @@ fn is_this_machine(host: &str) -> bool {
         _ => host,
     };
     let name = name.to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name == "[::1]"
-        || name
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|ip| ip.is_loopback())
+    name == "localhost" || name.ends_with(".localhost") || name == "[::1]" || is_loopback_v4(&name)
+}
+
+/// 127.0.0.0/8, as browsers write it (RFC 1122 section 3.2.1.3).
+fn is_loopback_v4(name: &str) -> bool {
+    let parts: Vec<_> = name.split('.').collect();
+    parts.len() == 4 && parts[0] == "127" && parts.iter().all(|part| part.parse::<u8>().is_ok())
 }
 
 /// Checks the handshake; returns it with the value of `Sec-WebSocket-Accept`.

@@ -1,5 +1,7 @@
 //! What the tests of the store stand on: engines to test, people who talk, and answers as words.
 
+use std::time::{Duration, Instant};
+
 use kith::chat::durable::{Found, Page, Read, Snapshot, Write, WriteResult, Written};
 use kith::chat::event::{Body, Entry, HistoryPage, Person};
 use kith::clock::UnixMillis;
@@ -7,7 +9,7 @@ use kith::ids::{AppId, ConvId, Entropy, Key, PublicId, Seq, Tag, Ticket};
 use kith::store::engine::{Engine, JobError, Reader};
 use kith::store::sqlite::{MemoryDisk, SqliteReader, SqliteWriter};
 use kith::store::writer::{Verdict, Writer};
-use kith::store::{Config, Place, open};
+use kith::store::{Config, OpenError, Opened, Place, open};
 use tempfile::TempDir;
 
 /// Somewhere that an engine keeps its data, across restarts.
@@ -102,7 +104,7 @@ impl Ground for InMemory {
 }
 
 fn server(config: &Config) -> Server<SqliteWriter, SqliteReader> {
-    let opened = open(config, Entropy::Seeded(1)).unwrap();
+    let opened = patiently(config);
     let conv = opened.snapshot.lobby.conv;
     Server {
         reader: opened.readers.open().unwrap(),
@@ -130,6 +132,18 @@ fn another_app(database: &rusqlite::Connection) -> (AppId, ConvId) {
 }
 
 /// A person by their name alone.
+/// Opens a folder that is free, or about to be: a test beside this one may be starting a program just
+/// now, and until that has begun it holds every file that we had open, a lock that we let go included.
+fn patiently(config: &Config) -> Opened {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match open(config, Entropy::Seeded(1)) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 pub fn person(name: &str) -> Person {
     let mut id = [0; 16];
     id[..name.len()].copy_from_slice(name.as_bytes());
