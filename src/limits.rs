@@ -126,6 +126,8 @@ pub const GROUP_COMMANDS: usize = 256;
 pub const GROUP_BYTES: usize = 1024 * 1024;
 /// When a client may try again after "busy".
 pub const BUSY_RETRY: Duration = Duration::from_millis(250);
+/// How long somebody without a name waits for the answer to what is no command.
+pub const STRANGER_WAIT: Duration = BUSY_RETRY;
 /// How long an answer is kept under its key.
 pub const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Keys remembered by a lobby without history, which has no store to keep them.

@@ -178,10 +178,42 @@ fn what_needs_a_name_is_refused_without_one_and_the_rest_is_not() {
         > ann asks 6 ping
         ann < 6 pong
         > ann unfit 7
+        > wait 249 ms
+        > wait 1 ms
         ann < 7 refused malformed
         > ann asks 8 exit
         ann paused
         ann closed 1000
+        ",
+    );
+}
+
+#[test]
+fn what_a_stranger_sends_that_is_no_command_is_answered_before_the_next_frame_or_not_at_all() {
+    check(
+        durable(0),
+        "
+        > ann opens
+        > ann unfit 1
+        > ann unfit 2
+        ann < 1 refused malformed
+        > ann asks 3 ping
+        ann < 2 refused malformed
+        ann < 3 pong
+        ",
+    );
+    check(
+        durable(0),
+        "
+        > ann opens
+        > ann unfit 1
+        > ann closes
+        > wait 1000 ms
+        > bob opens as Bob
+        bob signed in
+        bob < 0 welcome Bob (id 2), 1 online, lobby 1-0
+        > bob unfit 3
+        bob < 3 refused malformed
         ",
     );
 }
@@ -415,14 +447,15 @@ fn commands_have_a_rate_that_says_how_long_to_wait_and_exit_has_none() {
         > ann asks 1 ping
         ann < 1 pong
         > ann unfit 2
-        ann < 2 refused malformed
         > ann asks 3 talk without a name
+        ann < 2 refused malformed
         ann < 3 refused sign_in_first
         > ann asks 4 hello Ann
         ann < 4 refused too_fast, again in 500ms
         > ann unfit 5
+        > wait 250 ms
         ann < 5 refused too_fast, again in 500ms
-        > wait 499 ms
+        > wait 249 ms
         > ann asks 6 ping
         ann < 6 refused too_fast, again in 1ms
         > wait 1 ms

@@ -34,7 +34,7 @@ use crate::chat::log::Log;
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::{Moment, Now};
 use crate::ids::{ConnId, ConvId, Key, Seq, Ticket};
-use crate::limits::{BUSY_RETRY, DRAIN_RETRY};
+use crate::limits::{BUSY_RETRY, DRAIN_RETRY, STRANGER_WAIT};
 
 pub use ports::{Input, Looked, Output, Settings};
 use presence::People;
@@ -50,8 +50,12 @@ pub struct Hub {
     addresses: Addresses,
     pending: BTreeMap<Ticket, Pending>,
     next_ticket: u64,
-    /// What waits for [`BUSY_RETRY`] to pass. The wait is always the same, so the order is right.
+    /// What waits for [`BUSY_RETRY`] or [`STRANGER_WAIT`] to pass. Both are the same, so the order is
+    /// right.
     later: VecDeque<(Moment, Later)>,
+    /// What somebody without a name has yet to be told: the number of what they sent, and what was
+    /// wrong with it.
+    untold: BTreeMap<ConnId, (u32, Refusal)>,
     stopping: Stopping,
     outputs: VecDeque<Output>,
 }
@@ -63,6 +67,8 @@ enum Later {
     Resume(ConnId),
     /// A listener that is behind asks again for its next page.
     CatchUp(ConnId),
+    /// Somebody without a name is told what was wrong with what they sent.
+    Tell(ConnId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +92,7 @@ impl Hub {
             pending: BTreeMap::new(),
             next_ticket: 1,
             later: VecDeque::new(),
+            untold: BTreeMap::new(),
             stopping: Stopping::No,
             outputs: VecDeque::new(),
         }
@@ -138,6 +145,7 @@ impl Hub {
             match later {
                 Later::Resume(conn) => self.resume(conn),
                 Later::CatchUp(conn) => self.ask_again(conn),
+                Later::Tell(conn) => self.tell_stranger(conn),
             }
         }
         // Last, so that its listeners are still the same when the caller walks them.
@@ -229,6 +237,7 @@ impl Hub {
         if !self.hears(conn) {
             return;
         }
+        self.tell_stranger(conn);
         if let Err(refusal) = self.admit(conn, &command, now) {
             return self.refuse(conn, request, refusal);
         }
@@ -295,16 +304,34 @@ impl Hub {
         Ok(())
     }
 
+    /// What is no command is answered at once to somebody who has a name. Without one it is most
+    /// likely no client of ours: the answer waits for the next frame, or for [`STRANGER_WAIT`], so
+    /// that whoever only tries things out is slowed down, and whoever goes on to break the protocol
+    /// is told that and nothing else.
     fn unfit(&mut self, conn: ConnId, request: u32, refusal: Refusal, now: Now) {
         if !self.hears(conn) {
             return;
         }
+        self.tell_stranger(conn);
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
         let rate = self.settings.commands;
         let taken = rate.take(&mut session.commands_full, now.mono);
-        self.refuse(conn, request, taken.map_or_else(too_fast, |()| refusal));
+        let refusal = taken.map_or_else(too_fast, |()| refusal);
+        if session.name().is_some() {
+            return self.refuse(conn, request, refusal);
+        }
+        self.untold.insert(conn, (request, refusal));
+        let at = now.mono.after(STRANGER_WAIT);
+        self.later.push_back((at, Later::Tell(conn)));
+    }
+
+    /// See [`Hub::unfit`].
+    fn tell_stranger(&mut self, conn: ConnId) {
+        if let Some((request, refusal)) = self.untold.remove(&conn) {
+            self.refuse(conn, request, refusal);
+        }
     }
 
     /// The conversation of an address, for somebody who is in it.

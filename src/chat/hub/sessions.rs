@@ -219,6 +219,7 @@ impl Hub {
     pub(super) fn closed(&mut self, conn: ConnId, now: Now) {
         self.fall_silent(conn);
         self.unwatch(conn);
+        self.untold.remove(&conn);
         let Some(session) = self.sessions.take(conn) else {
             return;
         };
