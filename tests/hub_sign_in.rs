@@ -5,7 +5,7 @@
 #[path = "common/hub.rs"]
 mod hub;
 
-use hub::{Room, check, durable, rate};
+use hub::{check, durable, rate};
 use kith::chat::hub::Settings;
 
 #[test]
