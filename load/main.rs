@@ -50,7 +50,7 @@ use std::time::Duration;
 use kith::clock::Moment;
 use kith::ids::Entropy;
 
-use crate::args::{Options, Url};
+use crate::args::{Options, Task, Url};
 use crate::bounds::FILES_KEPT;
 use crate::crowd::{Crowd, Phase, Target};
 use crate::engine::Engine;
@@ -59,7 +59,7 @@ use crate::report::{Report, Watched};
 
 fn main() -> ExitCode {
     let options = match args::parse(env::args_os()) {
-        Ok(options) => options,
+        Ok(Task::Run(options)) => options,
         // Help goes to standard output with status 0, a mistake to standard error with 2.
         Err(error) => error.exit(),
     };

@@ -92,7 +92,7 @@ const BANS: &[Ban] = &[
             "src/app.rs",
             "src/cli/args.rs",
             "load/main.rs",
-            "load/args.rs",
+            "load/args/",
             "load/bench/",
         ],
         Tests::May,
