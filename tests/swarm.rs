@@ -7,9 +7,9 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
 
 use common::Folder;
 use common::server::Server;
@@ -214,6 +214,69 @@ fn members(value: &Value, path: &str, found: &mut Vec<String>) {
         Value::Object(_) => "object",
     };
     found.push(format!("{path}: {kind}"));
+}
+
+/// The floor, until it is dropped.
+struct Floor {
+    child: Child,
+    /// `ws://127.0.0.1:PORT/`.
+    url: String,
+}
+
+impl Floor {
+    fn start() -> Self {
+        let mut command = Command::new(SWARM);
+        command.args(["floor", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let url = line.trim_end().strip_prefix("listening on ").unwrap();
+        let url = url.to_owned();
+        Self { child, url }
+    }
+
+    fn connect(&self, path: &str) -> tungstenite::WebSocket<TcpStream> {
+        let address = self.url.strip_prefix("ws://").unwrap();
+        let stream = TcpStream::connect(address.trim_end_matches('/')).unwrap();
+        let url = format!("{}{path}", self.url);
+        tungstenite::client(url, stream).unwrap().0
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_floor_tells_everybody_but_who_only_wants_an_echo() {
+    let floor = Floor::start();
+    let mut room = ["", "ws", "any?x=1"].map(|path| floor.connect(path));
+    let mut echo = floor.connect("echo");
+    let message = |size| tungstenite::Message::binary(vec![b'x'; size]);
+    // Larger than a read buffer, and than what a socket takes at once.
+    for size in [0, 128, 1_000_000] {
+        room[1].send(message(size)).unwrap();
+        for socket in &mut room {
+            assert_eq!(socket.read().unwrap(), message(size));
+        }
+    }
+    echo.send(message(7)).unwrap();
+    assert_eq!(echo.read().unwrap(), message(7));
+    echo.send(tungstenite::Message::Ping("p".into())).unwrap();
+    assert_eq!(echo.read().unwrap(), tungstenite::Message::Pong("p".into()));
+    // One leaves with a word and one without; the others stay.
+    room[0].close(None).unwrap();
+    while room[0].read().is_ok() {}
+    let [_, mut left, dropped] = room;
+    drop(dropped);
+    left.send(message(9)).unwrap();
+    assert_eq!(left.read().unwrap(), message(9));
+    echo.send(message(8)).unwrap();
+    assert_eq!(echo.read().unwrap(), message(8));
 }
 
 /// Answers one connection with `answer`, and gives its URL.

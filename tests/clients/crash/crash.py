@@ -5,6 +5,9 @@ Every talk has a key. What was not acknowledged is sent again under the same key
 on a new connection. Everybody reads everything, from where they stopped. The exit status is 1 if
 anything acknowledged is lost, anything is there twice, anybody missed an entry, SQLite finds fault
 with its file, or a start took two seconds.
+
+So that something is at stake at every kill, half of the guests go deaf a moment before it, as if the
+network had lost the server's answers, and then everybody says one more thing at once.
 """
 
 import argparse
@@ -29,6 +32,8 @@ from ledger import Ledger, Position
 READY_BOUND = 2.0
 # A server answers 64 commands of a session at a time and leaves the rest unread; this is below.
 IN_FLIGHT = 48
+# How long a kill waits at most for what puts something at stake.
+PATIENCE = 2.0
 GONE = (OSError, WebSocketException, InvalidHandshake, EOFError, asyncio.TimeoutError)
 
 
@@ -107,6 +112,9 @@ class Client:
         self.guest = {}
         self.epoch = None
         self.talking = True
+        # Takes no frame until the next connection, so that the server may know what this does not.
+        self.deaf = False
+        self.socket = None
         self.serial = 0
         # Not acknowledged yet: text -> key. Dictionaries keep the order in which it was said.
         self.open = {}
@@ -132,6 +140,7 @@ class Client:
         self.position.connected()
         self.asked.clear()
         self.welcomed.clear()
+        self.deaf, self.socket = False, socket
         hello = {"name": self.name, **self.guest}
         if self.epoch:
             hello["cursors"] = [
@@ -147,7 +156,8 @@ class Client:
         talker = asyncio.create_task(self.talk(socket))
         try:
             async for frame in socket:
-                self.take(json.loads(frame))
+                if not self.deaf:
+                    self.take(json.loads(frame))
         finally:
             talker.cancel()
 
@@ -161,12 +171,16 @@ class Client:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due += 1 / self.rate
             if self.talking and len(self.open) < IN_FLIGHT:
-                self.serial += 1
-                size = random.choice((0, 20, 200, 2000))
-                text = f"{self.name} {self.serial} {'x' * random.randint(0, size)}"
-                key = base64.b64encode(secrets.token_bytes(16)).decode()
-                self.open[text] = key
-                await self.say(socket, text, key)
+                await self.say_something(socket)
+
+    async def say_something(self, socket) -> str:
+        self.serial += 1
+        size = random.choice((0, 20, 200, 2000))
+        text = f"{self.name} {self.serial} {'x' * random.randint(0, size)}"
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        self.open[text] = key
+        await self.say(socket, text, key)
+        return text
 
     async def say(self, socket, text: str, key: str) -> None:
         self.ids += 1
@@ -225,6 +239,33 @@ async def read_log(server: Server) -> list[tuple[int, str]]:
             await asyncio.sleep(0.02)
 
 
+async def stake(clients: list[Client], ledger: Ledger, patient: bool) -> None:
+    """Leaves talks behind that were not acknowledged. To be patient is to wait for as much as shows
+    that the log has some of them: an answer to somebody who spoke after the deaf ones. Otherwise
+    the kill may come at any point of their way there."""
+    if patient:
+        welcomes = [asyncio.ensure_future(client.welcomed.wait()) for client in clients]
+        _, late = await asyncio.wait(welcomes, timeout=PATIENCE)
+        for welcome in late:
+            welcome.cancel()
+    present = [client for client in clients if client.welcomed.is_set()]
+    deaf = random.sample(present, len(present) // 2)
+    for client in deaf:
+        client.deaf = True
+    said = []
+    for client in deaf + [client for client in present if not client.deaf]:
+        try:
+            said.append(await client.say_something(client.socket))
+        except GONE:
+            continue
+    deadline = time.monotonic() + PATIENCE
+    while patient and time.monotonic() < deadline:
+        if any(text in ledger.acknowledged for text in said):
+            break
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(random.uniform(0, 0.004))
+
+
 async def run(args, folder: Path) -> tuple[Ledger, list[float], int, list[tuple[int, str]]]:
     server, ledger = Server(Path(args.server).resolve(), folder), Ledger()
     clients = [Client(n, server, ledger, args.rate / args.clients) for n in range(args.clients)]
@@ -234,6 +275,7 @@ async def run(args, folder: Path) -> tuple[Ledger, list[float], int, list[tuple[
     starts, early, caught = [], 0, 0
     for kill in range(args.kills):
         await asyncio.sleep(random.uniform(0.05, args.longest))
+        await stake(clients, ledger, patient=kill % 2 == 0)
         caught += sum(len(client.open) for client in clients)
         await server.kill()
         # Now and then once more before it is ready, while it still repairs.
@@ -293,7 +335,7 @@ def main() -> int:
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kith-crash-"))
     began = time.monotonic()
-    bound = 120 + args.kills * (args.longest + 3 * READY_BOUND)
+    bound = 120 + args.kills * (args.longest + 2 * PATIENCE + 3 * READY_BOUND)
     ledger, starts, caught, log = asyncio.run(asyncio.wait_for(run(args, folder), bound))
     verdict = integrity(folder)
     slowest = max(starts)

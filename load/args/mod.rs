@@ -1,19 +1,35 @@
 //! The command line: what was typed, checked, as the values that the run takes.
 
-use std::collections::BTreeMap;
+mod limits;
+mod url;
+mod values;
+
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, FromArgMatches, Parser};
-use kith::limits::{PORT, TEXT_BYTES};
 
-use crate::bounds::MESSAGE_LEAST;
+pub use self::url::Url;
+
+use self::limits::LimitArgs;
+use self::url::parse_url;
+use self::values::{parse_duration, parse_rate, parse_share, parse_size};
 use crate::scenario::{self, Plan, SCENARIOS};
 use crate::verdict::{Fault, Limits};
 
-/// Everything that is asked for.
+/// What the program is to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Put a server under load.
+    Run(Box<Options>),
+    /// Be the server that does the least, and listen there.
+    Floor(SocketAddr),
+}
+
+/// Everything that is asked for of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The scenario's name.
@@ -30,28 +46,25 @@ pub struct Options {
     pub json: Option<PathBuf>,
 }
 
-/// An address of a WebSocket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    /// A name or an address; of IPv6 without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// Path and query.
-    pub path: String,
-}
-
 #[derive(Debug, Parser)]
 #[command(
     name = "kith-swarm",
     version,
     args_override_self = true,
-    about = "Puts a chat server under load; says what was lost, doubled or late."
+    about = "Puts a chat server under load; says what was lost, doubled or late.",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
 )]
 struct Args {
     /// What to do; `--help` says what each shows
-    #[arg(value_parser = PossibleValuesParser::new(SCENARIOS.iter().map(|s| s.name)))]
-    scenario: String,
+    #[arg(
+        required = true,
+        value_parser = PossibleValuesParser::new(SCENARIOS.iter().map(|s| s.name))
+    )]
+    scenario: Option<String>,
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// The server
     #[arg(long, default_value_t = Url::default(), value_parser = parse_url)]
     url: Url,
@@ -98,67 +111,45 @@ struct Args {
     limits: LimitArgs,
 }
 
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits, beyond which the exit status is 1")]
-struct LimitArgs {
-    /// Messages that somebody never heard
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_lost: u64,
-    /// Messages that somebody heard twice
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_duplicated: u64,
-    /// Messages that somebody heard after a later one
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_reordered: u64,
-    /// Entries that were passed over without a word
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_silent_holes: u64,
-    /// Entries that were not for this room or of this run
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_misdelivered: u64,
-    /// Messages that came other than they were sent
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_altered: u64,
-    /// Messages that were acknowledged and not heard by anybody
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_never_seen: u64,
-    /// Messages that were neither acknowledged nor refused
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_unanswered: u64,
-    /// Entries of which the server said that they will not be brought
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_announced_holes: u64,
-    /// Messages that were refused, for whatever reason
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    max_refused: u64,
-    /// Half of the deliveries are as fast as this, such as 5ms
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
-    max_p50: Option<Duration>,
-    /// 99 of 100 are
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
-    max_p99: Option<Duration>,
-    /// 999 of 1,000 are
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
-    max_p999: Option<Duration>,
+/// What there is to do besides scenarios.
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// Serve the least that a WebSocket server can do, to compare others with
+    #[command(after_long_help = FLOOR_HELP)]
+    Floor {
+        /// Where to listen; with port 0 the system chooses one
+        #[arg(long, default_value = "127.0.0.1:9092", value_name = "ADDRESS")]
+        listen: SocketAddr,
+    },
 }
+
+const FLOOR_HELP: &str = "\
+Every message goes to everybody, the sender too, as it came: no rules, no names,
+no log. It is encoded once, and each socket is written to once in a turn of the
+loop. Whoever connects to /echo hears only itself. No server that does more can
+need less; what one needs beyond it is what its features cost.";
 
 /// Reads what was typed, the program's name first.
 ///
 /// # Errors
 /// Help, version, or what is wrong; it knows how to print itself and with what status to end.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options, clap::Error> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Error> {
     let command = Args::command().after_long_help(after_help());
     let mut matches = command.try_get_matches_from(words)?;
     let args = Args::from_arg_matches_mut(&mut matches)?;
-    let found = scenario::find(&args.scenario).expect("clap takes the names of the table only");
-    Ok(Options {
+    if let Some(Instead::Floor { listen }) = args.instead {
+        return Ok(Task::Floor(listen));
+    }
+    let name = args.scenario.as_deref().unwrap_or_default();
+    let found = scenario::find(name).expect("clap takes the names of the table only");
+    Ok(Task::Run(Box::new(Options {
         scenario: found.name,
         plan: args.plan(found.plan),
         limits: args.limits.limits(),
         url: args.url,
         pid: args.pid,
         json: args.json,
-    })
+    })))
 }
 
 impl Args {
@@ -180,120 +171,6 @@ impl Args {
             settle: self.settle.unwrap_or(usual.settle),
         }
     }
-}
-
-impl LimitArgs {
-    fn limits(&self) -> Limits {
-        let faults = BTreeMap::from([
-            (Fault::Lost, self.max_lost),
-            (Fault::Duplicated, self.max_duplicated),
-            (Fault::Reordered, self.max_reordered),
-            (Fault::SilentHole, self.max_silent_holes),
-            (Fault::Misdelivered, self.max_misdelivered),
-            (Fault::Altered, self.max_altered),
-            (Fault::NeverSeen, self.max_never_seen),
-            (Fault::Unanswered, self.max_unanswered),
-            (Fault::AnnouncedHole, self.max_announced_holes),
-        ]);
-        let latency = [
-            ("p50", 0.5, self.max_p50),
-            ("p99", 0.99, self.max_p99),
-            ("p999", 0.999, self.max_p999),
-        ];
-        let given = latency.into_iter();
-        Limits {
-            faults,
-            refused: self.max_refused,
-            latency: given
-                .filter_map(|(name, share, most)| Some((name, share, most?)))
-                .collect(),
-        }
-    }
-}
-
-impl Default for Url {
-    fn default() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: PORT,
-            path: "/ws".to_owned(),
-        }
-    }
-}
-
-impl std::fmt::Display for Url {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ws://{}{}", self.authority(), self.path)
-    }
-}
-
-impl Url {
-    /// As `Host` has it.
-    pub fn authority(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
-    }
-}
-
-fn parse_url(text: &str) -> Result<Url, String> {
-    const LOOKS: &str = "an address looks like ws://127.0.0.1:9091/ws";
-    if text.starts_with("wss:") || text.starts_with("https:") {
-        return Err("the swarm speaks no TLS; name the server behind the proxy".to_owned());
-    }
-    let uri: http::Uri = text.parse().map_err(|error| format!("{error}; {LOOKS}"))?;
-    match uri.scheme_str() {
-        Some("ws" | "http") => {}
-        _ => return Err(LOOKS.to_owned()),
-    }
-    let host = uri.host().ok_or(LOOKS)?.trim_matches(['[', ']']);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    Ok(Url {
-        host: host.to_owned(),
-        port: uri.port_u16().unwrap_or(80),
-        path: path.to_owned(),
-    })
-}
-
-/// `50ms`, `10s`, `2m`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err("a time looks like 50ms, 10s or 2m".to_owned()),
-    };
-    let number: f64 = digits.parse().map_err(|_| "this is no number")?;
-    match number * unit {
-        // A day, and nothing that is no number.
-        seconds if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a time is at most a day".to_owned()),
-    }
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    within(text, 1_000_000.0).ok_or_else(|| "a rate is from 0 to 1000000 a second".to_owned())
-}
-
-fn parse_share(text: &str) -> Result<f64, String> {
-    within(text, 1.0).ok_or_else(|| "a share is from 0 to 1".to_owned())
-}
-
-fn within(text: &str, most: f64) -> Option<f64> {
-    let number = text.parse().ok()?;
-    (0.0..=most).contains(&number).then_some(number)
-}
-
-fn parse_size(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|size| (MESSAGE_LEAST..=TEXT_BYTES).contains(size))
-        .ok_or_else(|| format!("a message has {MESSAGE_LEAST} to {TEXT_BYTES} bytes"))
 }
 
 fn after_help() -> String {
@@ -342,7 +219,11 @@ mod tests {
 
     fn options(words: &[&str]) -> Result<Options, String> {
         let words = ["kith-swarm"].iter().chain(words);
-        parse(words.map(OsString::from)).map_err(|error| error.to_string())
+        match parse(words.map(OsString::from)) {
+            Ok(Task::Run(options)) => Ok(*options),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     #[test]
@@ -382,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn the_floor_listens_where_it_is_told_to() {
+        for (words, address) in [
+            (&["kith-swarm", "floor"][..], "127.0.0.1:9092"),
+            (&["kith-swarm", "floor", "--listen", "[::1]:0"], "[::1]:0"),
+        ] {
+            let task = parse(words.iter().map(OsString::from));
+            let expected = address.parse().unwrap();
+            assert!(matches!(task, Ok(Task::Floor(found)) if found == expected));
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_says_what_would() {
         for (words, says) in [
             (&["loby"][..], "lobby"),
@@ -395,6 +288,8 @@ mod tests {
             (&["lobby", "--duration", "9999999m"], "at most a day"),
             (&["lobby", "--url", "wss://a/ws"], "no TLS"),
             (&["lobby", "--url", "127.0.0.1:9091"], "looks like ws://"),
+            (&["floor", "--listen", "9092"], "invalid socket address"),
+            (&["floor", "--rate", "1"], "'--rate'"),
         ] {
             let text = options(words).unwrap_err();
             assert!(text.contains(says), "{words:?}: {text}");
@@ -405,7 +300,9 @@ mod tests {
     fn the_help_fits_a_terminal_of_80_columns_and_names_every_scenario() {
         let mut command = Args::command().after_long_help(after_help());
         command.clone().debug_assert();
-        let text = command.render_long_help().to_string();
+        let mut text = command.render_long_help().to_string();
+        let floor = command.find_subcommand_mut("floor").unwrap();
+        text.push_str(&floor.render_long_help().to_string());
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }

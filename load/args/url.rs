@@ -1,0 +1,67 @@
+//! Where a WebSocket is: `ws://host:port/path`.
+//!
+//! Knows nothing of what is to be done there.
+
+use kith::limits::PORT;
+
+/// An address of a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// A name or an address; of IPv6 without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Path and query.
+    pub path: String,
+}
+
+impl Default for Url {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: PORT,
+            path: "/ws".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ws://{}{}", self.authority(), self.path)
+    }
+}
+
+impl Url {
+    /// As `Host` has it.
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
+
+/// Reads an address.
+///
+/// # Errors
+/// What it should look like.
+pub fn parse_url(text: &str) -> Result<Url, String> {
+    const LOOKS: &str = "an address looks like ws://127.0.0.1:9091/ws";
+    if text.starts_with("wss:") || text.starts_with("https:") {
+        return Err("the swarm speaks no TLS; name the server behind the proxy".to_owned());
+    }
+    let uri: http::Uri = text.parse().map_err(|error| format!("{error}; {LOOKS}"))?;
+    match uri.scheme_str() {
+        Some("ws" | "http") => {}
+        _ => return Err(LOOKS.to_owned()),
+    }
+    let host = uri.host().ok_or(LOOKS)?.trim_matches(['[', ']']);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Ok(Url {
+        host: host.to_owned(),
+        port: uri.port_u16().unwrap_or(80),
+        path: path.to_owned(),
+    })
+}
