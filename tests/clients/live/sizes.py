@@ -23,7 +23,7 @@ SIZES = {
         [("that talks", 0.1)], [("that talks", 0.1), ("that is almost silent", 5)]),
     "storm: clients": (5000, 5000),
     "storm: restarts": (2, 3),
-    "disk full: MiB": (16, 16),
+    "disk full: MiB of each disk": ([16], [9, 12, 16, 23, 40]),
     "disk full: seconds full": (3, 15),
     "everybody: clients": (18_000, 18_000),
     "everybody: seconds of talk": (4, 20),
