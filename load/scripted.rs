@@ -232,6 +232,7 @@ mod tests {
                         from: seq,
                         to: seq,
                         reason: 0,
+                        tag: 0,
                     };
                     self.tell(client, 0, Body::Hole(hole));
                 }

@@ -221,7 +221,7 @@ fn the_slots_of_the_others_stay_right_when_some_fall_behind() {
         dan < 1 talked 1
         bob < entry 1 Dan: one
         > ann drained
-        ann < hole 1-1 no history
+        ann < hole 1-1 no history tag 3041712728
         ann < presence ask again, 4 in all
         > bob asks 1 exit
         *
@@ -304,7 +304,7 @@ fn a_store_that_is_ahead_of_the_head_makes_no_hole_beyond_it() {
         > bob asks 1 talk four
         store < 2 talk Bob: four
         > store finds 1 page 1-0 floor 5
-        ann < hole 1-3 retention
+        ann < hole 1-3 retention tag 30
         ann < presence ask again, 2 in all
         > store keeps 2
         bob < 1 talked 4
@@ -328,7 +328,7 @@ fn a_lobby_without_history_brings_a_hole_and_nothing_else() {
         > ann asks 1 hello Ann with cursor 1 tag 5
         ann signed in
         ann < 1 welcome Ann (id 2), 2 online, lobby 1-2
-        ann < hole 2-2 no history
+        ann < hole 2-2 no history tag 387276959
         > bob asks 3 talk three
         bob < 3 talked 3
         ann < entry 3 Bob: three

@@ -367,11 +367,12 @@ fn events() -> Vec<(&'static str, Told)> {
             refresh,
         })
     };
-    let hole = |reason| Event::Hole {
+    let hole = |reason, tag| Event::Hole {
         conv: ConvId(1),
         from: Seq(1),
         to: Seq(6),
         reason,
+        tag: Tag(tag),
     };
     let closing = |code, retry_after| Event::Closing { code, retry_after };
     let typed = Event::Typing {
@@ -394,8 +395,14 @@ fn events() -> Vec<(&'static str, Told)> {
             Told::Event(presence(&[], &[], 1000, true)),
         ),
         ("typed", Told::Event(typed)),
-        ("hole_retention", Told::Event(hole(HoleReason::Retention))),
-        ("hole_no_history", Told::Event(hole(HoleReason::NoHistory))),
+        (
+            "hole_retention",
+            Told::Event(hole(HoleReason::Retention, 0)),
+        ),
+        (
+            "hole_no_history",
+            Told::Event(hole(HoleReason::NoHistory, 7)),
+        ),
         ("reset", Told::Event(Event::Reset(standing()))),
         ("closing", Told::Event(closing(CloseCode::Restart, second))),
         (

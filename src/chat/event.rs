@@ -154,6 +154,8 @@ pub enum Event {
         to: Seq,
         /// Why.
         reason: HoleReason,
+        /// Of the last one missing, where that is the head; 0 before it, where a cursor needs none.
+        tag: Tag,
     },
     /// What the client holds of this log belongs to another life of it: forget it, and begin at
     /// this standing.

@@ -250,11 +250,11 @@ function readingStopped(it) {
 }
 
 /** @param {Conversation} it @param {import('./frames.js').Hole} hole @returns {Conversation} */
-export function holed(it, { from, to }) {
+export function holed(it, { from, to, tag }) {
   if (to <= it.cursor.seq) return it;
   const holes = [...it.holes, { from: Math.max(from, it.cursor.seq + 1), to }];
   return settled(
-    advanced({ ...it, holes, cursor: { seq: to, tag: 0 }, head: Math.max(it.head, to) }),
+    advanced({ ...it, holes, cursor: { seq: to, tag }, head: Math.max(it.head, to) }),
   );
 }
 

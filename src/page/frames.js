@@ -23,7 +23,7 @@
  * @typedef {{conversation: string, entries: Entry[], floor: number, head: number}} Page
  * @typedef {{online: string[], offline: string[], total: number, refresh: boolean}} Presence
  * @typedef {{conversation: string, from: string}} Typed
- * @typedef {{conversation: string, from: number, to: number, reason: string}} Hole
+ * @typedef {{conversation: string, from: number, to: number, reason: string, tag: number}} Hole
  * @typedef {{code: number, reason: string, retryAfter: number}} Closing
  */
 
@@ -145,6 +145,7 @@ const shapes = {
     from: number(it.from),
     to: number(it.to),
     reason: text(it.reason),
+    tag: number(it.tag),
   }),
   reset: (it) => standing(it.standing),
   closing: (it) => ({

@@ -156,6 +156,7 @@ pub fn encode_event(format: Format, event: &Event, addresses: &dyn Addresses, ou
             from,
             to,
             reason,
+            tag,
         } => Told::Hole(pb::Hole {
             conversation: addresses.address(*conv).to_owned(),
             from: from.0,
@@ -165,6 +166,7 @@ pub fn encode_event(format: Format, event: &Event, addresses: &dyn Addresses, ou
                 HoleReason::NoHistory => pb::HoleReason::NoHistory,
             }
             .into(),
+            tag: tag.0,
         }),
         Event::Reset(told) => Told::Reset(pb::Reset {
             standing: Some(standing(told, addresses)),

@@ -66,13 +66,21 @@ pub fn happened(event: &Event) -> String {
         Event::Presence(presence) => present(presence),
         Event::Typing { from, .. } => format!("typing {}", from.name),
         Event::Hole {
-            from, to, reason, ..
+            from,
+            to,
+            reason,
+            tag,
+            ..
         } => {
             let reason = match reason {
                 HoleReason::Retention => "retention",
                 HoleReason::NoHistory => "no history",
             };
-            format!("hole {from}-{to} {reason}")
+            let known = match tag.0 {
+                0 => String::new(),
+                tag => format!(" tag {tag}"),
+            };
+            format!("hole {from}-{to} {reason}{known}")
         }
         Event::Reset(standing) => format!("reset to {}-{}", standing.floor, standing.head),
         Event::Closing { .. } => panic!("the hub leaves that to those who close"),

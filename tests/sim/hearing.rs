@@ -376,7 +376,7 @@ impl Device {
             reason => return Err(format!("{hole:?} for {reason:?}, and {expired} is gone")),
         }
         let ledger = self.ledger.as_mut().ok_or("a hole without a log")?;
-        ledger.hole(hole.from, hole.to)
+        ledger.hole(hole.from, hole.to, hole.tag)
     }
 
     fn reset(&mut self, reset: &pb::Reset, around: &mut Around<'_>) -> Check {

@@ -99,12 +99,15 @@ impl Ledger {
 
     /// # Errors
     /// It does not begin where something was due, or ends before it begins.
-    pub fn hole(&mut self, from: u64, to: u64) -> Result<(), String> {
+    pub fn hole(&mut self, from: u64, to: u64, tag: u32) -> Result<(), String> {
         self.reach(from)?;
         if to < from {
             return Err(format!("a hole from {from} to {to}"));
         }
         self.next = to + 1;
+        if tag != 0 {
+            self.tags.insert(to, tag);
+        }
         self.stood.retain(|seq| *seq > to);
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::chat::durable::Read;
 use crate::chat::event::{Event, HoleReason, Presence};
 use crate::chat::refusal::Refusal;
 use crate::clock::Now;
-use crate::ids::{ConnId, Seq};
+use crate::ids::{ConnId, Seq, Tag};
 use crate::limits::BUSY_RETRY;
 
 impl Hub {
@@ -153,6 +153,7 @@ impl Hub {
             standing.floor,
             standing.durable,
         );
+        let head_tag = standing.tag;
         let (gap_end, reason) = if durable {
             (floor.prev().min(head), HoleReason::Retention)
         } else {
@@ -164,6 +165,7 @@ impl Hub {
                 from: next,
                 to: gap_end,
                 reason,
+                tag: if gap_end == head { head_tag } else { Tag(0) },
             };
             self.outputs.push_back(Output::Push { to: conn, event });
             next = gap_end.next();
