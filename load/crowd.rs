@@ -23,10 +23,12 @@ use crate::failure::Failure;
 use crate::hearing::Trouble;
 use crate::ledger::Ledger;
 use crate::numbers::Numbers;
+use crate::observe::{Doing, Scene};
 use crate::payload::Run;
 use crate::person::{Person, Stage, talk};
 use crate::scenario::Plan;
 use crate::schedule::Schedule;
+use crate::series::Mark;
 use crate::verdict::Verdict;
 
 /// The crowd. See the module.
@@ -231,19 +233,49 @@ impl Crowd {
         }
     }
 
+    /// The run as it stands.
+    pub fn scene(&self, now: Moment) -> Scene<'_> {
+        let share = |of: Duration, whole: Duration| match whole.as_secs_f64() {
+            0.0 => 1.0,
+            whole => (of.as_secs_f64() / whole).min(1.0),
+        };
+        let Plan {
+            clients,
+            connect_rate,
+            settle,
+            ..
+        } = self.plan;
+        let (doing, done, left) = match &self.phase {
+            Phase::Filling(_) => {
+                let missing = f64::from(clients - self.inside);
+                let left = Duration::from_secs_f64(missing / f64::from(connect_rate));
+                let done = f64::from(self.inside) / f64::from(clients);
+                (Doing::Filling, done, left)
+            }
+            Phase::Talking { schedule, since } => {
+                let done = share(now.since(*since), schedule.end().since(*since));
+                (Doing::Talking, done, schedule.end().since(now))
+            }
+            Phase::Settling(until) => {
+                let left = until.since(now);
+                (Doing::Settling, 1.0 - share(left, settle), left)
+            }
+            Phase::Over => (Doing::Over, 1.0, Duration::ZERO),
+        };
+        Scene {
+            doing,
+            done,
+            left,
+            inside: self.inside,
+            clients,
+            numbers: &self.numbers,
+            faults: self.ledger.faults(),
+        }
+    }
+
     /// How far the run is.
     pub const fn phase(&self) -> &Phase {
         &self.phase
-    }
-
-    /// How many are in.
-    pub const fn inside(&self) -> u32 {
-        self.inside
-    }
-
-    /// What was counted so far.
-    pub const fn numbers(&self) -> &Numbers {
-        &self.numbers
     }
 
     /// Why the run cannot go on, if it cannot.
@@ -331,6 +363,7 @@ impl Crowd {
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
+            self.numbers.marks.push(now, Mark::Talking);
             let schedule = Schedule::new(self.plan.pace, now, self.plan.talkers());
             self.phase = Phase::Talking {
                 schedule,
@@ -369,6 +402,7 @@ impl Crowd {
             && schedule.next().is_none()
         {
             self.numbers.talked = now.since(since);
+            self.numbers.marks.push(now, Mark::Said);
             self.phase = Phase::Settling(now.after(self.plan.settle));
             return;
         }
