@@ -232,13 +232,13 @@ crashes() {
   "$python" tests/clients/crash/crash.py --server "$KITH" --kills "$1"
 }
 
-# attacks ROUNDS: everything that a hostile or unlucky world does; so many stops under load.
+# attacks [--full]: everything that a hostile or unlucky world does.
 attacks() {
   local python
   python=$(venv live tests/clients/live/requirements.txt)
   need slowhttptest slowhttptest
   need faketime faketime
-  "$python" tests/clients/live/run.py --kith "$KITH" --rounds "$1"
+  "$python" tests/clients/live/run.py --kith "$KITH" "$@"
 }
 
 # Autobahn, without an argument against the echo example, with ADDRESS against a server. The suite

@@ -47,3 +47,18 @@ pub const SAMPLES: usize = 600;
 pub const MARKS: usize = 1000;
 /// Points of a percentile curve for each power of ten.
 pub const CURVE_STEPS: u32 = 12;
+/// Connections that the floor lets queue in the kernel. More arrive in a storm than it accepts at
+/// once, and who is dropped there waits a second.
+pub const BACKLOG: i32 = 4096;
+/// Connections that it accepts in one turn, with 10 µs each.
+pub const ACCEPTS: usize = 256;
+/// Its one read buffer.
+pub const FLOOR_BUFFER: usize = 256 * 1024;
+/// One message to it.
+pub const FLOOR_MESSAGE: usize = 1024 * 1024;
+/// When so much is said in one turn of it, nobody else is read in that turn.
+pub const FLOOR_TURN: usize = 1024 * 1024;
+/// What may wait for one of its sockets that does not drain; beyond it that socket is dropped.
+pub const FLOOR_QUEUE: usize = 8 * 1024 * 1024;
+/// A queue of this size is kept when it is empty.
+pub const FLOOR_KEPT: usize = 64 * 1024;

@@ -2,11 +2,11 @@
 //!
 //! Fills the room, lets the schedule speak, cuts whom the scenario wants cut, brings them back, and
 //! waits until the last message is everywhere. Whoever drives it connects and drops sockets as
-//! [`Crowd::poll_action`] says, and moves bytes. What the server says is taken in `hearing.rs`.
+//! [`Clients::poll_action`] says, and moves bytes. What the server says is taken in `hearing.rs`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use kith::wire::Format;
 use tungstenite::handshake::client::generate_key;
 
 use crate::bounds::{AWAY_MOST, LOOK, MESSAGE_MOST, OPENING, RETRY, SIGN_IN_WAIT};
+use crate::clients::Clients;
 use crate::failure::Failure;
 use crate::hearing::Trouble;
 use crate::ledger::Ledger;
 use crate::numbers::Numbers;
-use crate::observe::{Doing, Scene};
 use crate::payload::Run;
 use crate::person::{Person, Stage, talk};
 use crate::scenario::Plan;
@@ -128,9 +128,10 @@ impl Crowd {
             entropy,
         }
     }
+}
 
-    /// Does what is due.
-    pub fn tick(&mut self, now: Moment) {
+impl Clients for Crowd {
+    fn tick(&mut self, now: Moment) {
         while let Some(Reverse((at, client))) = self.returns.peek().copied()
             && at <= now
             && self.coming < OPENING
@@ -156,13 +157,11 @@ impl Crowd {
         }
     }
 
-    /// What is to be done with sockets, in order.
-    pub fn poll_action(&mut self) -> Option<Action> {
+    fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When [`Crowd::tick`] has to be called, if nothing happens before.
-    pub fn next_tick(&self, now: Moment) -> Moment {
+    fn next_tick(&self, now: Moment) -> Moment {
         let phase = match &self.phase {
             Phase::Filling(_) if self.begun < self.plan.clients => {
                 now.after(Duration::from_millis(1))
@@ -183,8 +182,7 @@ impl Crowd {
         phase.min(sweep).min(back.unwrap_or(sweep))
     }
 
-    /// Bytes came for a client.
-    pub fn received(&mut self, client: u32, bytes: &[u8], now: Moment) {
+    fn received(&mut self, client: u32, bytes: &[u8], now: Moment) {
         self.numbers.bytes_in += bytes.len() as u64;
         let mut input = bytes;
         while let Some(conn) = &mut self.people[client as usize].conn
@@ -195,8 +193,7 @@ impl Crowd {
         self.mark(client);
     }
 
-    /// A client's socket came to its end.
-    pub fn ended(&mut self, client: u32, now: Moment) {
+    fn ended(&mut self, client: u32, now: Moment) {
         if let Some(conn) = &mut self.people[client as usize].conn
             && let Some(told) = conn.handle_eof()
         {
@@ -204,90 +201,57 @@ impl Crowd {
         }
     }
 
-    /// A client's socket could not be connected.
-    pub fn unreachable(&mut self, client: u32, error: std::io::Error, now: Moment) {
+    fn unreachable(&mut self, client: u32, error: io::Error, now: Moment) {
         self.out(client, Trouble::Unreachable(error), now);
     }
 
-    /// Those who have something to write, since the last call.
-    pub fn take_dirty(&mut self, into: &mut Vec<u32>) {
+    fn take_dirty(&mut self, into: &mut Vec<u32>) {
         into.append(&mut self.dirty);
         for client in into {
             self.people[*client as usize].dirty = false;
         }
     }
 
-    /// What a client has to write, for one `writev`; returns how many pieces there are.
-    pub fn slices<'a>(&'a self, client: u32, into: &mut [IoSlice<'a>; WRITE_PIECES]) -> usize {
+    fn slices<'a>(&'a self, client: u32, into: &mut [IoSlice<'a>; WRITE_PIECES]) -> usize {
         match &self.people[client as usize].conn {
             Some(conn) => conn.slices(&self.shared, into),
             None => 0,
         }
     }
 
-    /// So much of it was taken.
-    pub fn wrote(&mut self, client: u32, taken: usize) {
+    fn wrote(&mut self, client: u32, taken: usize) {
         self.numbers.bytes_out += taken as u64;
         if let Some(conn) = &mut self.people[client as usize].conn {
             conn.wrote(taken, &mut self.shared);
         }
     }
 
-    /// The run as it stands.
-    pub fn scene(&self, now: Moment) -> Scene<'_> {
-        let share = |of: Duration, whole: Duration| match whole.as_secs_f64() {
-            0.0 => 1.0,
-            whole => (of.as_secs_f64() / whole).min(1.0),
-        };
-        let Plan {
-            clients,
-            connect_rate,
-            settle,
-            ..
-        } = self.plan;
-        let (doing, done, left) = match &self.phase {
-            Phase::Filling(_) => {
-                let missing = f64::from(clients - self.inside);
-                let left = Duration::from_secs_f64(missing / f64::from(connect_rate));
-                let done = f64::from(self.inside) / f64::from(clients);
-                (Doing::Filling, done, left)
-            }
-            Phase::Talking { schedule, since } => {
-                let done = share(now.since(*since), schedule.end().since(*since));
-                (Doing::Talking, done, schedule.end().since(now))
-            }
-            Phase::Settling(until) => {
-                let left = until.since(now);
-                (Doing::Settling, 1.0 - share(left, settle), left)
-            }
-            Phase::Over => (Doing::Over, 1.0, Duration::ZERO),
-        };
-        Scene {
-            doing,
-            done,
-            left,
-            inside: self.inside,
-            clients,
-            numbers: &self.numbers,
-            faults: self.ledger.faults(),
-        }
-    }
-
-    /// How far the run is.
-    pub const fn phase(&self) -> &Phase {
+    fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// Why the run cannot go on, if it cannot.
-    pub const fn take_failure(&mut self) -> Option<Failure> {
+    fn inside(&self) -> u32 {
+        self.inside
+    }
+
+    fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    fn faults(&self) -> u64 {
+        self.ledger.faults()
+    }
+
+    fn take_failure(&mut self) -> Option<Failure> {
         self.fatal.take()
     }
 
-    /// Closes the books.
-    pub fn finish(self) -> (Numbers, Verdict) {
+    fn finish(self) -> (Numbers, Verdict) {
         (self.numbers, self.ledger.close())
     }
+}
 
+impl Crowd {
     /// Notes that a client has something to write.
     pub(crate) fn mark(&mut self, client: u32) {
         let person = &mut self.people[client as usize];

@@ -17,7 +17,8 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::bounds::{EVENTS, PORTS, READ_BUFFER, READS, READS_AT_ONCE};
-use crate::crowd::{Action, Crowd};
+use crate::clients::Clients;
+use crate::crowd::Action;
 use crate::failure::Failure;
 
 /// The timer's token; clients have theirs from 0 on.
@@ -33,8 +34,9 @@ pub struct Engine {
     buffer: Box<[u8]>,
     address: SocketAddr,
     started: Instant,
-    /// Sockets from which there was more to read than one turn takes.
-    unread: Vec<u32>,
+    /// Sockets from which there was more to read than one turn takes, and whether the server has
+    /// closed its side.
+    unread: Vec<(u32, bool)>,
     writable: Vec<u32>,
     /// How often an address of this machine had no port left, and the next one was taken.
     spread: u32,
@@ -76,7 +78,7 @@ impl Engine {
     ///
     /// # Errors
     /// The system's, or what the crowd found to be the end of the run.
-    pub fn turn(&mut self, crowd: &mut Crowd, until: Moment) -> Result<(), Failure> {
+    pub fn turn<C: Clients>(&mut self, crowd: &mut C, until: Moment) -> Result<(), Failure> {
         let now = self.now();
         let wait = crowd.next_tick(now).min(until).since(now);
         let system = |error| Failure::System("waiting for events", error);
@@ -93,16 +95,17 @@ impl Engine {
         let mut ready = std::mem::take(&mut self.unread);
         for event in self.events.iter().filter(|event| event.token() != TIMER) {
             let client = event.token().0 as u32;
-            if event.is_readable() || event.is_error() || event.is_read_closed() {
-                ready.push(client);
+            let closed = event.is_read_closed() || event.is_error();
+            if event.is_readable() || closed {
+                ready.push((client, closed));
             }
             if event.is_writable() {
                 self.writable.push(client);
             }
         }
         for some in ready.chunks(READS_AT_ONCE) {
-            for client in some {
-                self.read(*client, crowd);
+            for (client, closed) in some {
+                self.read(*client, *closed, crowd);
             }
             // What is due does not wait until everybody was read.
             self.serve(crowd);
@@ -112,7 +115,7 @@ impl Engine {
     }
 
     /// What is due, and what came of it.
-    fn serve(&mut self, crowd: &mut Crowd) {
+    fn serve<C: Clients>(&mut self, crowd: &mut C) {
         crowd.tick(self.now());
         self.act(crowd);
         let mut writing = std::mem::take(&mut self.writable);
@@ -124,7 +127,7 @@ impl Engine {
         self.act(crowd);
     }
 
-    fn act(&mut self, crowd: &mut Crowd) {
+    fn act<C: Clients>(&mut self, crowd: &mut C) {
         while let Some(action) = crowd.poll_action() {
             match action {
                 Action::Drop(client) => self.drop(client),
@@ -182,7 +185,7 @@ impl Engine {
         Ok(TcpStream::from_std(socket.into()))
     }
 
-    fn read(&mut self, client: u32, crowd: &mut Crowd) {
+    fn read<C: Clients>(&mut self, client: u32, closed: bool, crowd: &mut C) {
         for _ in 0..READS {
             let Some(stream) = &mut self.peers[client as usize] else {
                 return;
@@ -195,15 +198,20 @@ impl Engine {
                 Ok(count) => {
                     let now = Moment(self.started.elapsed().as_nanos() as u64);
                     crowd.received(client, &self.buffer[..count], now);
+                    // Less than there was room for is all there is, and more of it brings an
+                    // event; but that the server has closed its side is told once.
+                    if count < self.buffer.len() && !closed {
+                        return;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return self.failed(client, error, crowd),
             }
         }
-        self.unread.push(client);
+        self.unread.push((client, closed));
     }
 
-    fn write(&mut self, client: u32, crowd: &mut Crowd) {
+    fn write<C: Clients>(&mut self, client: u32, crowd: &mut C) {
         while let Some(stream) = &mut self.peers[client as usize] {
             let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
             let count = crowd.slices(client, &mut pieces);
@@ -219,7 +227,7 @@ impl Engine {
     }
 
     /// Reading or writing did not go. Whichever asks first is told what became of `connect`.
-    fn failed(&self, client: u32, error: io::Error, crowd: &mut Crowd) {
+    fn failed<C: Clients>(&self, client: u32, error: io::Error, crowd: &mut C) {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, WouldBlock};
         match error.kind() {
             // Not connected yet, or nothing to read, or no room: an edge will follow.

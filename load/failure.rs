@@ -36,6 +36,8 @@ pub enum Failure {
     },
     /// No process of this number can be looked at.
     NoProcess(u32, io::Error),
+    /// The floor cannot listen there.
+    Listen(SocketAddr, io::Error),
     /// The report could not be written.
     Report(PathBuf, io::Error),
     /// The system refused something that cannot be done without.
@@ -81,8 +83,16 @@ impl fmt::Display for Failure {
             Self::NoProcess(pid, error) => {
                 write!(f, "process {pid} cannot be looked at: {error}; check --pid")
             }
+            Self::Listen(address, error) => write!(
+                f,
+                "cannot listen on {address}: {error}; name another address with --listen"
+            ),
             Self::Report(path, error) => {
-                write!(f, "cannot write {}: {error}; check --json", path.display())
+                write!(
+                    f,
+                    "cannot write {}: {error}; name another file",
+                    path.display()
+                )
             }
             Self::System(doing, error) => write!(f, "{doing}: {error}"),
         }

@@ -7,7 +7,8 @@
 //! args -> Options{Plan, Limits}           scenario  what a run does, as values
 //!           |                             schedule  when messages are due; knows no clock
 //!           v
-//! engine    sockets, the clock  <-----> crowd + hearing   all clients, without either
+//! engine    sockets, the clock  <-----> clients           what it drives, as a trait
+//!                                       crowd + hearing   all clients, without either
 //!                                         |        |
 //!                                         |        v
 //!                                         |      ledger + listener   who must hear what, who did
@@ -15,19 +16,24 @@
 //!                                       numbers    v
 //!                                         |      verdict
 //!                                         v        v
-//! watch     /proc ---> observe ------->  report     JSON, a summary, a page
+//! watch     /proc ---> observe ------->  report     JSON, a summary
 //!                         |  series                 a sample a second, marks
 //!                         v
 //!                      progress                     on the terminal while it runs
+//!
+//! floor     a server of its own: the least that there can be
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod args;
 mod bounds;
+mod clients;
 mod crowd;
 mod engine;
 mod failure;
+mod files;
+mod floor;
 mod hearing;
 mod latency;
 mod ledger;
@@ -50,7 +56,7 @@ mod watch;
 use std::env;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use kith::ids::Entropy;
@@ -58,39 +64,62 @@ use time::OffsetDateTime;
 
 use crate::args::{Options, Task, Url};
 use crate::bounds::FILES_KEPT;
+use crate::clients::Clients;
 use crate::crowd::{Crowd, Phase, Target};
 use crate::engine::Engine;
 use crate::failure::Failure;
-use crate::observe::Observer;
+use crate::floor::Floor;
+use crate::observe::{Observer, Scene};
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{Report, SCHEMA};
 
 fn main() -> ExitCode {
-    let options = match args::parse(env::args_os()) {
-        Ok(Task::Run(options)) => options,
+    let done = match args::parse(env::args_os()) {
+        Ok(Task::Run(options)) => load(&options),
+        Ok(Task::Floor(address)) => serve(address),
+        Ok(Task::Schema) => {
+            let _ = write!(io::stdout(), "{SCHEMA}");
+            Ok(ExitCode::SUCCESS)
+        }
         // Help goes to standard output with status 0, a mistake to standard error with 2.
         Err(error) => error.exit(),
     };
-    let report = match run(&options).and_then(|report| write(&options, report)) {
-        Ok(report) => report,
-        Err(failure) => {
-            // If standard error is gone, the exit status still tells.
-            let _ = writeln!(io::stderr(), "error: {failure}");
-            return ExitCode::FAILURE;
-        }
-    };
+    done.unwrap_or_else(|failure| {
+        // If standard error is gone, the exit status still tells.
+        let _ = writeln!(io::stderr(), "error: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Puts a server under load, and says what came of it.
+fn load(options: &Options) -> Result<ExitCode, Failure> {
+    let report = run(options).and_then(|report| write(options, report))?;
     let _ = writeln!(io::stdout(), "{report}");
-    if report.held {
+    Ok(if report.held {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Is the floor, until somebody ends the process.
+fn serve(address: SocketAddr) -> Result<ExitCode, Failure> {
+    files::all()?;
+    let listening = |error| Failure::Listen(address, error);
+    let mut floor = Floor::bind(address).map_err(listening)?;
+    let bound = floor.address().map_err(listening)?;
+    // Whoever started it may not be interested.
+    let _ = writeln!(io::stdout(), "listening on ws://{bound}/");
+    match floor.serve() {
+        Ok(never) => match never {},
+        Err(error) => Err(Failure::System("waiting for events", error)),
     }
 }
 
 /// From the first connection to the closed books.
 fn run(options: &Options) -> Result<Report, Failure> {
     let target = target(&options.url)?;
-    raise_files(u64::from(options.plan.clients) + FILES_KEPT)?;
+    files::at_least(u64::from(options.plan.clients) + FILES_KEPT)?;
     let mut engine = Engine::new(target.address, options.plan.clients)?;
     let progress = progress(options);
     let mut observer = Observer::new(options.pid, target.address, progress, engine.now())?;
@@ -99,7 +128,7 @@ fn run(options: &Options) -> Result<Report, Failure> {
     while !matches!(crowd.phase(), Phase::Over) {
         engine.turn(&mut crowd, observer.next())?;
         let now = engine.now();
-        observer.look(&crowd.scene(now), now);
+        observer.look(&Scene::of(&crowd, &options.plan, now), now);
     }
     let (numbers, verdict) = crowd.finish();
     let observed = observer.finish(&numbers);
@@ -134,34 +163,4 @@ fn target(url: &Url) -> Result<Target, Failure> {
         host: url.authority(),
         path: url.path.clone(),
     })
-}
-
-/// Lets this process open so many files.
-fn raise_files(need: u64) -> Result<(), Failure> {
-    let system = || {
-        Failure::System(
-            "asking how many files may be open",
-            io::Error::last_os_error(),
-        )
-    };
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // Both calls take a pointer to a struct that lives until they return.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return Err(system());
-    }
-    if limit.rlim_cur >= need {
-        return Ok(());
-    }
-    if limit.rlim_max < need {
-        let have = limit.rlim_max;
-        return Err(Failure::Files { have, need });
-    }
-    limit.rlim_cur = need;
-    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
-        0 => Ok(()),
-        _ => Err(system()),
-    }
 }

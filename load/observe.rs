@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use kith::clock::Moment;
 
+use crate::clients::Clients;
+use crate::crowd::Phase;
 use crate::failure::Failure;
 use crate::numbers::Numbers;
 use crate::progress::{Progress, View};
+use crate::scenario::Plan;
 use crate::series::{Mark, Marks, Reading, Sample, Sampler};
 use crate::watch::{self, Holdings, Totals, Watch};
 
@@ -100,6 +103,43 @@ struct Watched {
     watch: Watch,
     before: Snapshot,
     filled: Option<Snapshot>,
+}
+
+impl<'a> Scene<'a> {
+    /// As these clients are in.
+    pub fn of(clients: &'a impl Clients, plan: &Plan, now: Moment) -> Self {
+        let share = |of: Duration, whole: Duration| match whole.as_secs_f64() {
+            0.0 => 1.0,
+            whole => (of.as_secs_f64() / whole).min(1.0),
+        };
+        let inside = clients.inside();
+        let (doing, done, left) = match clients.phase() {
+            Phase::Filling(_) => {
+                let missing = f64::from(plan.clients.saturating_sub(inside));
+                let left = Duration::from_secs_f64(missing / f64::from(plan.connect_rate));
+                let done = f64::from(inside) / f64::from(plan.clients);
+                (Doing::Filling, done, left)
+            }
+            Phase::Talking { schedule, since } => {
+                let done = share(now.since(*since), schedule.end().since(*since));
+                (Doing::Talking, done, schedule.end().since(now))
+            }
+            Phase::Settling(until) => {
+                let left = until.since(now);
+                (Doing::Settling, 1.0 - share(left, plan.settle), left)
+            }
+            Phase::Over => (Doing::Over, 1.0, Duration::ZERO),
+        };
+        Self {
+            doing,
+            done,
+            left,
+            inside,
+            clients: plan.clients,
+            numbers: clients.numbers(),
+            faults: clients.faults(),
+        }
+    }
 }
 
 impl Doing {

@@ -20,6 +20,7 @@ mod tests {
     use kith::wire::pb::server_frame::Body;
     use prost::Message as _;
 
+    use crate::clients::Clients;
     use crate::crowd::{Action, Crowd, Phase, Target};
     use crate::failure::Failure;
     use crate::numbers::Numbers;

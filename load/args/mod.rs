@@ -5,6 +5,7 @@ mod url;
 mod values;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ use crate::verdict::{Fault, Limits};
 pub enum Task {
     /// Put a server under load.
     Run(Box<Options>),
+    /// Be the server that does the least, and listen there.
+    Floor(SocketAddr),
+    /// Print the schema of reports.
+    Schema,
 }
 
 /// Everything that is asked for of a run.
@@ -48,12 +53,20 @@ pub struct Options {
     name = "kith-swarm",
     version,
     args_override_self = true,
-    about = "Puts a chat server under load; says what was lost, doubled or late."
+    about = "Puts a chat server under load; says what was lost, doubled or late.",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
 )]
 struct Args {
     /// What to do; `--help` says what each shows
-    #[arg(value_parser = PossibleValuesParser::new(SCENARIOS.iter().map(|s| s.name)))]
-    scenario: String,
+    #[arg(
+        required = true,
+        value_parser = PossibleValuesParser::new(SCENARIOS.iter().map(|s| s.name))
+    )]
+    scenario: Option<String>,
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// The server
     #[arg(long, default_value_t = Url::default(), value_parser = parse_url)]
     url: Url,
@@ -93,12 +106,32 @@ struct Args {
     /// The server's process, if it is not to be found by its port
     #[arg(long)]
     pid: Option<u32>,
-    /// Write the report here, too
+    /// Write the report here, too; `kith-swarm schema` describes it
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
 }
+
+/// What there is to do besides scenarios.
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// Serve the least that a WebSocket server can do, to compare others with
+    #[command(after_long_help = FLOOR_HELP)]
+    Floor {
+        /// Where to listen; with port 0 the system chooses one
+        #[arg(long, default_value = "127.0.0.1:9092", value_name = "ADDRESS")]
+        listen: SocketAddr,
+    },
+    /// Print the JSON Schema of what --json writes
+    Schema,
+}
+
+const FLOOR_HELP: &str = "\
+Every message goes to everybody, the sender too, as it came: no rules, no names,
+no log. It is encoded once, and each socket is written to once in a turn of the
+loop. Whoever connects to /echo hears only itself. No server that does more can
+need less; what one needs beyond it is what its features cost.";
 
 /// Reads what was typed, the program's name first.
 ///
@@ -108,7 +141,13 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
     let command = Args::command().after_long_help(after_help());
     let mut matches = command.try_get_matches_from(words)?;
     let args = Args::from_arg_matches_mut(&mut matches)?;
-    let found = scenario::find(&args.scenario).expect("clap takes the names of the table only");
+    match args.instead {
+        Some(Instead::Floor { listen }) => return Ok(Task::Floor(listen)),
+        Some(Instead::Schema) => return Ok(Task::Schema),
+        None => {}
+    }
+    let name = args.scenario.as_deref().unwrap_or_default();
+    let found = scenario::find(name).expect("clap takes the names of the table only");
     Ok(Task::Run(Box::new(Options {
         scenario: found.name,
         plan: args.plan(found.plan),
@@ -188,6 +227,7 @@ mod tests {
         let words = ["kith-swarm"].iter().chain(words);
         match parse(words.map(OsString::from)) {
             Ok(Task::Run(options)) => Ok(*options),
+            Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -229,6 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn the_floor_listens_where_it_is_told_to() {
+        for (words, address) in [
+            (&["kith-swarm", "floor"][..], "127.0.0.1:9092"),
+            (&["kith-swarm", "floor", "--listen", "[::1]:0"], "[::1]:0"),
+        ] {
+            let task = parse(words.iter().map(OsString::from));
+            let expected = address.parse().unwrap();
+            assert!(matches!(task, Ok(Task::Floor(found)) if found == expected));
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_says_what_would() {
         for (words, says) in [
             (&["loby"][..], "lobby"),
@@ -242,6 +294,8 @@ mod tests {
             (&["lobby", "--duration", "9999999m"], "at most a day"),
             (&["lobby", "--url", "wss://a/ws"], "no TLS"),
             (&["lobby", "--url", "127.0.0.1:9091"], "looks like ws://"),
+            (&["floor", "--listen", "9092"], "invalid socket address"),
+            (&["floor", "--rate", "1"], "'--rate'"),
         ] {
             let text = options(words).unwrap_err();
             assert!(text.contains(says), "{words:?}: {text}");
@@ -252,7 +306,9 @@ mod tests {
     fn the_help_fits_a_terminal_of_80_columns_and_names_every_scenario() {
         let mut command = Args::command().after_long_help(after_help());
         command.clone().debug_assert();
-        let text = command.render_long_help().to_string();
+        let mut text = command.render_long_help().to_string();
+        let floor = command.find_subcommand_mut("floor").unwrap();
+        text.push_str(&floor.render_long_help().to_string());
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }

@@ -81,7 +81,8 @@ const BANS: &[Ban] = &[
     ban(
         &["tokio"],
         EVERYWHERE,
-        &["src/grpc.rs"],
+        // Peers to compare with are packages of their own; most of them are about the runtime.
+        &["src/grpc.rs", "load/compare/"],
         Tests::Too,
         "a runtime lives in one file, on a thread of its own",
     ),
@@ -94,6 +95,8 @@ const BANS: &[Ban] = &[
             "load/main.rs",
             "load/args/",
             "load/bench/",
+            // Programs of one file: nothing is above it.
+            "load/compare/",
         ],
         Tests::May,
         "settings come from above, as values",

@@ -6,9 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import sizes
+
 MIB = 1 << 20
 # What the oracle allows.
-P99_MS = 250
+P99_MS, MAX_MS = 250, 1000
 FDS = 5
 RSS_SHARE, RSS_MORE = 0.10, 32 * MIB
 SETTLE = 30
@@ -17,11 +19,16 @@ SETTLE = 30
 class Checks:
     """Counts and prints."""
 
-    def __init__(self):
+    def __init__(self, full=False):
         self.passed = self.failed = 0
+        self.full = full
         self.row = ""
         # What a healthy pair waits for on this machine when nobody attacks; `quiet` measures it.
         self.noise = 0
+
+    def size(self, what):
+        """How much of it, by the table in `sizes.py`."""
+        return sizes.of(what, self.full)
 
     def __call__(self, what, fits, figure=""):
         if fits:
@@ -34,19 +41,21 @@ class Checks:
 
 class Oracle:
     """Oracle O: alive, no panic, a healthy pair within `P99_MS` and the machine's own noise all through, and afterwards
-    everything given back."""
+    everything given back. The pair says something `every` so many seconds; a refusal named in `refusals` is as good an answer
+    as another."""
 
-    def __init__(self, check, server):
+    def __init__(self, check, server, every=0.1, refusals=()):
         self.check, self.server = check, server
+        self.every, self.refusals = every, refusals
         # Other work on a shared machine delays everybody, and says nothing about the server.
-        self.p99 = P99_MS + round(check.noise)
+        self.p99, self.max = (ms + round(check.noise) for ms in (P99_MS, MAX_MS))
         self.report = {}
 
     def __enter__(self):
         # The pair comes before the count: a table that grew once is not what leaks.
         self.probe = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("probe.py")), f"ws://127.0.0.1:{self.server.port}/ws",
-             "healthy-talker", "healthy-listener"],
+            [sys.executable, str(Path(__file__).with_name("probe.py")), self.server.url,
+             "healthy-talker", "healthy-listener", str(self.every), *self.refusals],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         if self.probe.stdout.readline() != "ready\n":
@@ -55,6 +64,11 @@ class Oracle:
         self.fds, self.rss = self.server.fds(), self.server.rss()
         self.most = self.rss
         return self
+
+    def phase(self, name):
+        """What the pair says from now on is reported under this name as well, in `report["phases"]`."""
+        self.probe.stdin.write(name + "\n")
+        self.probe.stdin.flush()
 
     def watch(self):
         """Looks at the memory now; rows call it at their worst moment."""
@@ -73,9 +87,10 @@ class Oracle:
         back = self.settle()
         report = self.report = self.finish_probe()
         check("alive, no panic", not server.panics(), server.panics()[:1] or "")
-        within = report["p99"] is not None and report["p99"] <= self.p99 and not (
+        within = report["p99"] is not None and report["p99"] <= self.p99 and report["max"] <= self.max and not (
             report["lost"] or report["gaps"] or report["errors"])
-        check(f"healthy pair: nothing lost, p99 <= {self.p99} ms", within, json.dumps(report))
+        told = {key: value for key, value in report.items() if key != "phases"}
+        check(f"healthy pair: nothing lost, p99 <= {self.p99} ms, all <= {self.max} ms", within, json.dumps(told))
         check("files and memory are given back", back is not None, (
             f"in {back:.1f} s, " if back is not None else "NOT, ") +
             f"files {self.fds} -> {server.fds()}, resident {self.rss / MIB:.1f} -> {server.rss() / MIB:.1f} MiB"
@@ -94,7 +109,8 @@ class Oracle:
         return None
 
     def finish_probe(self):
-        nothing = {"said": 0, "lost": 0, "gaps": 0, "errors": ["the pair did not report"], "p50": None, "p99": None}
+        nothing = {"said": 0, "lost": 0, "gaps": 0, "errors": ["the pair did not report"], "p50": None, "p99": None,
+                   "phases": {}}
         try:
             out, _ = self.probe.communicate("", timeout=20)
             return json.loads(out.strip().splitlines()[-1])

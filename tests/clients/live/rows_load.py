@@ -23,7 +23,7 @@ def stops(check, kith):
     first = Server(kith, UNLIMITED)
     data, total = first.data, 0
     server = first
-    for turn in range(int(os.environ.get("LIVE_ROUNDS", "3"))):
+    for turn in range(check.size("stops: rounds")):
         if turn:
             server = Server(kith, UNLIMITED, data=data)
         crowd = Crowd(server.port, CLIENTS, PER_SECOND, f"r{turn}c")

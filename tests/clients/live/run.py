@@ -1,11 +1,11 @@
 """Attacks the running server, and says what it made of them.
 
-    python3 run.py --kith ../../../target/release/kith [--only ROW ...] [--rounds N] [--list]
+    python3 run.py --kith ../../../target/release/kith [--only ROW ...] [--full] [--list]
 
 Each row starts servers of its own on 127.0.0.1 with a folder of their own, and ends with the standard oracle: alive, no
 panic, a healthy pair of clients within 250 ms (and what `quiet` found this machine to cost them) all through, files and
-memory given back. `--rounds` is how often the server
-is stopped under load. One line for each check; the exit status is 0 if all of them held.
+memory given back. How big an attack is stands in `sizes.py`; `--full` takes the larger ones. `kith-swarm` is looked for beside
+the server. One line for each check; the exit status is 0 if all of them held.
 """
 
 import argparse
@@ -19,16 +19,17 @@ import rows_frames
 import rows_http
 import rows_load
 import rows_process
+import rows_requests
 from checks import Checks
 
-ROWS = {**rows_process.ROWS, **rows_http.ROWS, **rows_frames.ROWS, **rows_content.ROWS, **rows_load.ROWS}
+ROWS = {**rows_process.ROWS, **rows_http.ROWS, **rows_requests.ROWS, **rows_frames.ROWS, **rows_content.ROWS, **rows_load.ROWS}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kith", help="the program to attack")
     parser.add_argument("--only", action="append", choices=ROWS, help="this row; may be given several times")
-    parser.add_argument("--rounds", type=int, default=3, help="stops under load (default 3)")
+    parser.add_argument("--full", action="store_true", help="each attack in full, 20 minutes")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
     options = parser.parse_args()
     if options.list:
@@ -40,8 +41,7 @@ def main():
     # The attackers need more files than a shell usually gives.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    os.environ["LIVE_ROUNDS"] = str(options.rounds)
-    check, began = Checks(), time.monotonic()
+    check, began = Checks(options.full), time.monotonic()
     for name in dict.fromkeys(["quiet", *(options.only or ROWS)]):
         check.row, at = name, time.monotonic()
         try:

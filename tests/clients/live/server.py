@@ -25,13 +25,15 @@ def free_port():
 class Server:
     """One process. `prefix` is what it runs under, such as `prlimit`."""
 
-    def __init__(self, kith, settings=PROBE_RATE, *, data=None, port=None, prefix=(), env=None, listen_wait=10):
+    def __init__(self, kith, settings=PROBE_RATE, *, data=None, host="127.0.0.1", port=None, prefix=(), env=None,
+                 listen_wait=10):
         self.kith = kith
+        self.host = host
         self.own = data is None
         self.data = data or tempfile.mkdtemp(prefix="kith-live-")
         self.port = port or free_port()
         self.lines = []
-        command = [*prefix, kith, "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        command = [*prefix, kith, "--data", self.data, "--listen", f"{self.host}:{self.port}"]
         for setting in settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(
@@ -45,6 +47,10 @@ class Server:
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def url(self):
+        return f"ws://{self.host}:{self.port}/ws"
 
     def _read(self):
         for line in self.process.stdout:
@@ -78,7 +84,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def metric(self, name):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self.host}:{self.port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
         return int(re.search(rf"^kith_{name} (\d+)$", text, re.M).group(1))
 

@@ -53,7 +53,7 @@ class Response:
 class Wire:
     """One connection."""
 
-    def __init__(self, port, timeout=15, source=None, receive_buffer=None):
+    def __init__(self, port, timeout=15, source=None, receive_buffer=None, host="127.0.0.1"):
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -61,8 +61,8 @@ class Wire:
             self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.connect(("127.0.0.1", port))
-        self.port = port
+        self.sock.connect((host, port))
+        self.host, self.port = host, port
         self.buffer = bytearray()
 
     def send(self, data):
@@ -102,7 +102,7 @@ class Wire:
     def upgrade_request(self, path="/ws", name=None, extra=()):
         fields = [
             f"GET {path} HTTP/1.1",
-            f"Host: 127.0.0.1:{self.port}",
+            f"Host: {self.host}:{self.port}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode(),

@@ -1,0 +1,67 @@
+//! What the engine drives: a set of clients without sockets and without a clock.
+//!
+//! A set numbers its clients from 0 on, for good. It says which sockets to open and to drop, is
+//! given the bytes that come, and shows the bytes that are to go. The engine is compiled once for
+//! each kind of set, so that none pays for a call through a table.
+
+use std::io::{self, IoSlice};
+
+use kith::clock::Moment;
+use kith::limits::WRITE_PIECES;
+
+use crate::crowd::{Action, Phase};
+use crate::failure::Failure;
+use crate::numbers::Numbers;
+use crate::verdict::Verdict;
+
+/// A set of clients. See the module.
+pub trait Clients {
+    /// Does what is due.
+    fn tick(&mut self, now: Moment);
+
+    /// When [`Clients::tick`] has to be called, if nothing happens before.
+    fn next_tick(&self, now: Moment) -> Moment;
+
+    /// What is to be done with sockets, in order.
+    fn poll_action(&mut self) -> Option<Action>;
+
+    /// Bytes came for a client.
+    fn received(&mut self, client: u32, bytes: &[u8], now: Moment);
+
+    /// A client's socket came to its end.
+    fn ended(&mut self, client: u32, now: Moment);
+
+    /// A client's socket could not be connected.
+    fn unreachable(&mut self, client: u32, error: io::Error, now: Moment);
+
+    /// Those who have something to write, since the last call.
+    fn take_dirty(&mut self, into: &mut Vec<u32>);
+
+    /// What a client has to write, for one `writev`; returns how many pieces there are.
+    fn slices<'a>(&'a self, client: u32, into: &mut [IoSlice<'a>; WRITE_PIECES]) -> usize;
+
+    /// So much of it was taken.
+    fn wrote(&mut self, client: u32, taken: usize);
+
+    /// How far the run is.
+    fn phase(&self) -> &Phase;
+
+    /// How many are in.
+    fn inside(&self) -> u32;
+
+    /// What was counted so far.
+    fn numbers(&self) -> &Numbers;
+
+    /// Faults found so far, of any kind. Some are only found when the books are closed.
+    fn faults(&self) -> u64 {
+        0
+    }
+
+    /// Why the run cannot go on, if it cannot.
+    fn take_failure(&mut self) -> Option<Failure>;
+
+    /// Closes the books.
+    fn finish(self) -> (Numbers, Verdict)
+    where
+        Self: Sized;
+}
