@@ -82,9 +82,7 @@ install_package() {
 # when the file or the interpreter changed.
 venv() {
   local folder="$WORK/venv/$1" want
-  need python3 python3 >&2
-  # Debian has this half of the standard library in a package of its own.
-  python3 -c 'import ensurepip' || install_package python3-venv >&2
+  need_venv >&2
   want=$(python3 --version; sha256sum <"$2")
   if [ ! -e "$folder/made-of" ] || [ "$(cat "$folder/made-of")" != "$want" ]; then
     rm -rf "$folder"
@@ -93,6 +91,12 @@ venv() {
     printf '%s' "$want" >"$folder/made-of"
   fi
   printf '%s\n' "$folder/bin/python"
+}
+
+# need_venv: has Python, and the half of its standard library that Debian has in another package.
+need_venv() {
+  need python3 python3
+  python3 -c 'import ensurepip' || install_package python3-venv
 }
 
 # node_20: prints the folder of a node from 20 on, the system's or one from PyPI.
@@ -238,6 +242,8 @@ attacks() {
   python=$(venv live tests/clients/live/requirements.txt)
   need slowhttptest slowhttptest
   need faketime faketime
+  need ip iproute2
+  need strace strace
   "$python" tests/clients/live/run.py --kith "$KITH" "$@"
 }
 
@@ -252,4 +258,18 @@ conformance_of_server() {
   start_server
   conformance "$ADDRESS"
   stop_server
+}
+
+# Every peer builds and does what it is measured at, and the table is made. What stands in it means
+# something on a quiet machine only, so nothing is judged by it.
+comparison() {
+  local node
+  node=$(node_20)
+  export PATH="$node:$PATH"
+  need_venv
+  need taskset util-linux
+  local peer
+  for peer in load/compare/*/Cargo.toml; do cargo fmt --check --manifest-path "$peer"; done
+  (cd load/compare && python3 -B table_test.py)
+  load/compare/run --quick --kith "$KITH" --swarm "$(dirname "$KITH")/kith-swarm"
 }

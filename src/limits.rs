@@ -82,6 +82,8 @@ pub const CONTEXTS_KEPT: usize = 256;
 pub const CONTEXT_BYTES: usize = 1024;
 /// A context that took a larger frame is not kept.
 pub const CONTEXT_GROWN: usize = 8 * 1024;
+/// Where the words of messages that came whole are put, one after the other.
+pub const WHOLE_BUFFER: usize = 16 * 1024;
 /// What is read and thrown away of a peer that goes on sending after our last word. Closing with
 /// unread bytes would reset the connection, and the last word with it.
 pub const LINGER_BYTES: usize = 256 * 1024;
@@ -240,6 +242,7 @@ const _: () = {
     assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
+    assert!(CONTEXT_GROWN <= WHOLE_BUFFER);
     assert!(PONG_ROOM < OUTBOX_LOW);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);

@@ -8,10 +8,12 @@
 
 use std::borrow::Cow;
 
-use prost::encoding::{WireType, encoded_len_varint, key_len};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::chat::event::{Addresses, Body, Entry};
+use crate::wire::fields::{
+    Count, bytes, bytes_len, is_zero, nested, nested_len, number, number_len,
+};
 use crate::wire::format::Format;
 use crate::wire::time::Timestamp;
 
@@ -73,25 +75,6 @@ struct JsonMessage<'a> {
     text: &'a str,
 }
 
-struct Count(u64);
-
-impl Count {
-    const fn is_zero(&self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl Serialize for Count {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(itoa::Buffer::new().format(self.0))
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-const fn is_zero(value: &u32) -> bool {
-    *value == 0
-}
-
 /// Field numbers of `client.proto`.
 mod field {
     pub const FRAME_ENTRY: u32 = 30;
@@ -150,57 +133,6 @@ fn hex(id: &[u8; 16]) -> [u8; 32] {
         pair[1] = DIGITS[usize::from(byte & 15)];
     }
     text
-}
-
-// Fields that have their default value are left out, nested messages are not (proto3).
-
-fn number_len(field: u32, value: u64) -> usize {
-    if value == 0 {
-        0
-    } else {
-        key_len(field) + encoded_len_varint(value)
-    }
-}
-
-fn number(field: u32, value: u64, out: &mut Vec<u8>) {
-    if value != 0 {
-        key(field, WireType::Varint, out);
-        varint(value, out);
-    }
-}
-
-fn bytes_len(field: u32, len: usize) -> usize {
-    if len == 0 { 0 } else { nested_len(field, len) }
-}
-
-fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
-    if !value.is_empty() {
-        nested(field, value.len(), out);
-        out.extend_from_slice(value);
-    }
-}
-
-fn nested_len(field: u32, len: usize) -> usize {
-    key_len(field) + encoded_len_varint(len as u64) + len
-}
-
-/// The head of a nested message; its `len` bytes follow.
-fn nested(field: u32, len: usize, out: &mut Vec<u8>) {
-    key(field, WireType::LengthDelimited, out);
-    varint(len as u64, out);
-}
-
-fn key(field: u32, kind: WireType, out: &mut Vec<u8>) {
-    varint(u64::from(field << 3 | kind as u32), out);
-}
-
-/// prost's own writes through `BufMut` byte by byte; a whole entry then takes 240 ns instead of 70.
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 #[cfg(test)]
