@@ -242,6 +242,8 @@ attacks() {
   python=$(venv live tests/clients/live/requirements.txt)
   need slowhttptest slowhttptest
   need faketime faketime
+  need ip iproute2
+  need strace strace
   "$python" tests/clients/live/run.py --kith "$KITH" "$@"
 }
 

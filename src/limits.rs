@@ -73,8 +73,11 @@ pub const SEGMENTS_KEPT: usize = 128;
 pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
 /// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
 pub const PONG_ROOM: usize = 4 * 1024;
-/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms.
-pub const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms. More
+/// than `OFFLINE_AFTER`, so that those who left are forgotten by then.
+pub const TRIM_EVERY: Duration = Duration::from_secs(12);
+/// As many connections are a crowd: once half of one has left, tables are shrunk.
+pub const CROWD: usize = 1024;
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
 /// The read buffer of one context. tungstenite fills it with zeros before every read: a message of
@@ -82,6 +85,8 @@ pub const CONTEXTS_KEPT: usize = 256;
 pub const CONTEXT_BYTES: usize = 1024;
 /// A context that took a larger frame is not kept.
 pub const CONTEXT_GROWN: usize = 8 * 1024;
+/// Where the words of messages that came whole are put, one after the other.
+pub const WHOLE_BUFFER: usize = 16 * 1024;
 /// What is read and thrown away of a peer that goes on sending after our last word. Closing with
 /// unread bytes would reset the connection, and the last word with it.
 pub const LINGER_BYTES: usize = 256 * 1024;
@@ -240,6 +245,7 @@ const _: () = {
     assert!(OUTBOX_FIRST < SHARE_ABOVE && SHARE_ABOVE < OUTBOX_CHUNK);
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
+    assert!(CONTEXT_GROWN <= WHOLE_BUFFER);
     assert!(PONG_ROOM < OUTBOX_LOW);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
@@ -256,6 +262,7 @@ const _: () = {
     assert!(GROUP_BYTES + TEXT_BYTES < WRITER_QUEUE_BYTES);
     // A sweep keeps up with what its own commit appends.
     assert!(GROUP_COMMANDS < SWEEP_ROWS);
+    assert!(OFFLINE_AFTER.as_secs() < TRIM_EVERY.as_secs());
     assert!(PRESENCE_ALL <= TYPING_UP_TO);
     assert!(TALK_RATE <= TALK_BURST && COMMAND_RATE <= COMMAND_BURST);
     assert!(ADDRESS_TALK_RATE <= ADDRESS_TALK_BURST);

@@ -15,7 +15,7 @@ use crate::table::{Table, median, tenths, thousandths};
 use crate::{ROUNDS, name};
 
 /// Pings that arrive in one read.
-const PIPELINED: usize = 128;
+pub const PIPELINED: usize = 128;
 /// Reads in one round.
 const READS: usize = 2_000;
 
@@ -30,8 +30,7 @@ pub fn pipelined() {
         "allocations per echo",
     ]);
     for format in [Format::Proto, Format::Json] {
-        let pings = client::client_frame(format, 1, Command::Ping(Ping {})).repeat(PIPELINED);
-        let pings: Rc<[u8]> = pings.into();
+        let pings = pings(format);
         let mut room = Room::new(format, 1);
         let mut plain = Plain::new();
         let (mut kith, mut alone) = (Vec::new(), Vec::new());
@@ -58,6 +57,12 @@ pub fn pipelined() {
         ]);
     }
     table.print();
+}
+
+/// As many as arrive in one read.
+pub fn pings(format: Format) -> Rc<[u8]> {
+    let ping = client::client_frame(format, 1, Command::Ping(Ping {}));
+    ping.repeat(PIPELINED).into()
 }
 
 fn answer(room: &mut Room, pings: &Rc<[u8]>) -> Duration {

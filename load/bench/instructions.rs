@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use kith::wire::Format;
 
+use crate::echo;
 use crate::rig::Room;
 use crate::table::{Table, tenths};
 use crate::{SMALL, name, talks};
@@ -22,25 +23,41 @@ const TALKS: usize = 20;
 /// Prints the table, or why there is none.
 pub fn report() {
     println!("{LISTENERS} listeners, {SMALL} bytes, one talk per tick, instructions\n");
-    let mut table = Table::new(&["format", "to the outbox", "to the socket", "per talk"]);
+    let columns = [
+        "format",
+        "to the outbox",
+        "to the socket",
+        "per talk",
+        "per ping",
+        "per newcomer",
+    ];
+    let mut table = Table::new(&columns);
     for format in [Format::Proto, Format::Json] {
-        let halves = [
-            ("*Room::fill*", LISTENERS),
-            ("*Room::write_out*", LISTENERS),
-        ];
+        // Per delivery, per talk to one, for as many pings as come in one read, and for each who comes
+        // in by an upgrade that carries a name.
+        let everybody = LISTENERS + 1;
+        let parts = [
+            ("*Room::fill*", LISTENERS, LISTENERS),
+            ("*Room::write_out*", LISTENERS, LISTENERS),
+            ("*Room::fill*", 1, 1),
+            ("*Room::fill*", 0, echo::PIPELINED),
+        ]
+        .map(|(half, listeners, shares)| (half, listeners, shares * TALKS));
+        let newcomers = ("*Room::enter*", LISTENERS, everybody);
         let mut counted = Vec::new();
-        for (half, listeners) in halves.into_iter().chain([("*Room::fill*", 1)]) {
+        for (half, listeners, shares) in parts.into_iter().chain([newcomers]) {
             match count(format, half, listeners) {
-                Ok(instructions) => counted.push(instructions / (listeners * TALKS) as f64),
+                Ok(instructions) => counted.push(instructions / shares as f64),
                 Err(why) => return println!("not counted: {why}\n"),
             }
         }
-        let sum = counted[0] + counted[1];
-        let row: [&dyn std::fmt::Display; 4] = [
+        let row: [&dyn std::fmt::Display; 6] = [
             &name(format),
             &tenths(counted[0]),
-            &tenths(sum),
+            &tenths(counted[0] + counted[1]),
             &format!("{:.0}", counted[2]),
+            &format!("{:.0}", counted[3]),
+            &format!("{:.0}", counted[4]),
         ];
         table.row(&row);
     }
@@ -75,8 +92,13 @@ pub fn child(args: &[String]) {
         _ => Format::Proto,
     };
     let listeners = args.get(1).and_then(|count| count.parse().ok());
-    let mut room = Room::new(format, listeners.unwrap_or(LISTENERS));
-    let frame = talks(format, SMALL, 1);
+    let listeners = listeners.unwrap_or(LISTENERS);
+    let mut room = Room::new(format, listeners);
+    // Without anybody to hear it the talker asks whether anybody is there.
+    let frame = match listeners {
+        0 => echo::pings(format),
+        _ => talks(format, SMALL, 1),
+    };
     for _ in 0..TALKS {
         room.put(frame.clone());
         room.fill();

@@ -43,6 +43,7 @@ mod segments;
 mod shared;
 pub mod upgrade;
 mod websocket;
+mod whole;
 
 use std::fmt;
 use std::io::IoSlice;

@@ -17,6 +17,7 @@ use crate::conn::boundary::Boundary;
 use crate::conn::buffers::Buffers;
 use crate::conn::outbox::Outbox;
 use crate::conn::shared::ConnConfig;
+use crate::conn::whole::{self, Whole};
 use crate::limits::{CONTEXT_BYTES, CONTEXT_GROWN, CONTEXTS_KEPT};
 
 /// The WebSocket stage of a connection.
@@ -74,6 +75,13 @@ impl WebSocket {
         buffers: &mut Buffers,
     ) -> Step {
         while !input.is_empty() {
+            let between = self.boundary.at_rest() && self.talk != Talk::Closing;
+            if between && let Some(message) = contexts.whole.take(input) {
+                return match message {
+                    whole::Message::Text(text) => Step::Text(text),
+                    whole::Message::Binary(bytes) => Step::Binary(bytes),
+                };
+            }
             let (frame, rest) = input.split_at(self.boundary.follow(input));
             *input = rest;
             let context = self.context.get_or_insert_with(|| contexts.take());
@@ -174,6 +182,8 @@ pub(super) struct Contexts {
     config: WebSocketConfig,
     role: Role,
     fragments: u32,
+    /// For messages that need no context.
+    whole: Whole,
 }
 
 impl Contexts {
@@ -198,6 +208,7 @@ impl Contexts {
             config: limits,
             role,
             fragments: config.fragments,
+            whole: Whole::new(role, config.message_bytes),
         }
     }
 
@@ -423,9 +434,9 @@ mod tests {
     }
 
     #[test]
-    fn a_context_that_has_grown_is_not_kept() {
+    fn a_context_that_has_grown_is_not_kept_and_a_whole_message_needs_none() {
         for (len, kept) in [(0, 1), (CONTEXT_GROWN - 8, 1), (CONTEXT_GROWN + 1, 0)] {
-            for chunk in [1, 100_000] {
+            for (chunk, kept) in [(1, kept), (100_000, 0)] {
                 let bytes = masked(&Part {
                     opcode: OpCode::Data(Data::Binary),
                     last: true,

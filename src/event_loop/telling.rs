@@ -11,8 +11,8 @@ use super::pages::{Waiting, Want, kind};
 use super::peer::{Dirty, Peer, Socket};
 use crate::chat::closing::CloseCode;
 use crate::chat::durable::{Read, Write};
-use crate::chat::event::{Addresses, Body, Entry, Event, Reply};
-use crate::chat::hub::{Input, Looked, Output};
+use crate::chat::event::{Addresses as _, Body, Entry, Event, Reply};
+use crate::chat::hub::{Hub, Input, Looked, Output};
 use crate::chat::name::Name;
 use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::clock::Now;
@@ -20,7 +20,7 @@ use crate::conn::frame::{ForMany, Frame};
 use crate::conn::{Push, Shared};
 use crate::ids::{AppId, ConnId, ConvId, Seq, Ticket};
 use crate::limits::{BUSY_RETRY, OUTBOX_LOW, SMALL_FAN_OUT};
-use crate::wire::{self, Format};
+use crate::wire::{self, Format, Greeting};
 
 impl<S: Socket, B: Backend> Exchange<S, B> {
     /// Carries out everything that the hub wants, and hands it what follows from that, until both
@@ -51,12 +51,12 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                 refusal,
             } => {
                 self.metrics.refused += 1;
-                self.tell(to, now, |format, _, out| {
+                self.tell(to, now, |format, _, _, out| {
                     wire::encode_refusal(format, request, &refusal, out);
                 });
             }
-            Output::Push { to, event } => self.tell(to, now, |format, addresses, out| {
-                wire::encode_event(format, &event, addresses, out);
+            Output::Push { to, event } => self.tell(to, now, |format, hub, _, out| {
+                wire::encode_event(format, &event, hub, out);
             }),
             Output::FanOut {
                 conv,
@@ -108,16 +108,14 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             },
             _ => String::new(),
         };
-        let greeting = std::mem::take(&mut self.greeting);
-        self.tell(to, now, |format, addresses, out| {
+        self.tell(to, now, |format, addresses, greeting, out| {
             let context = wire::Context {
                 addresses,
-                greeting: &greeting,
+                greeting,
                 resume_secret: &secret,
             };
             wire::encode_reply(format, request, reply, &context, out);
         });
-        self.greeting = greeting;
     }
 
     /// Sends one frame to one peer.
@@ -125,19 +123,21 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         &mut self,
         to: ConnId,
         now: Now,
-        encode: impl FnOnce(Format, &dyn Addresses, &mut Vec<u8>),
+        encode: impl FnOnce(Format, &Hub, &Greeting, &mut Vec<u8>),
     ) {
         let Self {
             hub,
             peers,
             shared,
             encoders,
+            greeting,
             lists,
             ..
         } = self;
         let Some(peer) = live(peers, to) else { return };
         let format = peer.format;
-        let frame = encoders[format.index()].encode(kind(format), |out| encode(format, hub, out));
+        let encoder = &mut encoders[format.index()];
+        let frame = encoder.encode(kind(format), |out| encode(format, hub, greeting, out));
         let pushed = push(peer, to, &frame, Dirty::Urgent, shared, lists);
         self.pushed(to, pushed, now);
     }
@@ -272,8 +272,8 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
             })
             .collect();
         for id in all {
-            self.tell(id, now, |format, addresses, out| {
-                wire::encode_event(format, closing, addresses, out);
+            self.tell(id, now, |format, hub, _, out| {
+                wire::encode_event(format, closing, hub, out);
             });
             self.close(id, code, now);
             self.after(id);

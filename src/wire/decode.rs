@@ -16,7 +16,7 @@ use crate::chat::refusal::{ErrorCode, Refusal};
 use crate::ids::{Epoch, Key, PublicId, Seq, Tag};
 use crate::limits::{HELLO_CURSORS, HISTORY_ENTRIES, REFUSAL_BYTES, USERS_PAGE, WATCHED_NAMES};
 use crate::wire::format::Payload;
-use crate::wire::{json, pb};
+use crate::wire::{frequent, json, pb};
 
 /// One command, as one client asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,13 +65,25 @@ pub struct BadFrame {
 /// One of the 1xx, [`ErrorCode::BadResume`], [`ErrorCode::BadRequest`] or [`ErrorCode::TooMany`].
 /// The field is a path of JSON names, in both formats: `history.before`, `hello.cursors[3].seq`.
 pub fn decode(payload: Payload<'_>) -> Result<Request, BadFrame> {
-    let frame = match payload {
-        Payload::Text(text) => json::parse(text)?,
-        Payload::Binary(bytes) => pb::ClientFrame::decode(bytes).map_err(|error| BadFrame {
-            id: id_of(bytes),
-            refusal: Refusal::new(ErrorCode::Malformed).because(quote(error.to_string())),
-        })?,
-    };
+    match payload {
+        Payload::Text(text) => numbered(json::parse(text)?),
+        Payload::Binary(bytes) => match frequent::decode(bytes) {
+            Some(request) => Ok(request),
+            None => generated(bytes),
+        },
+    }
+}
+
+/// By the generated code, which takes every frame.
+pub(super) fn generated(bytes: &[u8]) -> Result<Request, BadFrame> {
+    let frame = pb::ClientFrame::decode(bytes).map_err(|error| BadFrame {
+        id: id_of(bytes),
+        refusal: Refusal::new(ErrorCode::Malformed).because(quote(error.to_string())),
+    })?;
+    numbered(frame)
+}
+
+fn numbered(frame: pb::ClientFrame) -> Result<Request, BadFrame> {
     let id = frame.id;
     request(frame).map_err(|refusal| BadFrame { id, refusal })
 }

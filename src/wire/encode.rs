@@ -15,7 +15,9 @@ use crate::chat::event::{
 use crate::chat::refusal::{Fate, Refusal};
 use crate::limits;
 use crate::wire::entry::encode_entry;
+use crate::wire::fields::Count;
 use crate::wire::format::Format;
+use crate::wire::frequent::{self, Answer, Nothing, Talked};
 use crate::wire::pb;
 use crate::wire::pb::server_frame::Body as Told;
 
@@ -83,28 +85,31 @@ pub fn encode_reply(
 ) {
     let addresses = context.addresses;
     let told = match reply {
-        Reply::Welcome(told) => Told::Welcome(welcome(told, context)),
+        Reply::Pong => return frequent::encode(format, id, Answer::Pong(Nothing {}), out),
+        Reply::Done => return frequent::encode(format, id, Answer::Done(Nothing {}), out),
         Reply::Talked {
             conv,
             seq,
             tag,
             at,
             duplicate,
-        } => Told::Talked(pb::Talked {
-            conversation: addresses.address(*conv).to_owned(),
-            seq: seq.0,
-            tag: tag.0,
-            at: Some((*at).into()),
-            duplicate: *duplicate,
-        }),
+        } => {
+            let talked = Talked {
+                conversation: addresses.address(*conv),
+                seq: Count(seq.0),
+                tag: tag.0,
+                at: (*at).into(),
+                duplicate: *duplicate,
+            };
+            return frequent::encode(format, id, Answer::Talked(talked), out);
+        }
+        Reply::Welcome(told) => Told::Welcome(welcome(told, context)),
         Reply::Users { names, total, more } => Told::Users(pb::Users {
             names: words(names),
             total: *total,
             more: *more,
         }),
         Reply::History(told) => Told::Page(page(told, addresses)),
-        Reply::Pong => Told::Pong(pb::Pong {}),
-        Reply::Done => Told::Done(pb::Done {}),
     };
     frame(format, id, told, out);
 }

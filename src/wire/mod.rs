@@ -14,11 +14,15 @@
 //! Reply, Event -> encode.rs -> pb::ServerFrame -> protobuf or JSON
 //!                         \--> entry.rs: the one frame that goes to everybody, without a detour
 //! ```
+//!
+//! `frequent` is the short way for `ping`, `talk` and their answers; `fields` is what both write with.
 
 mod decode;
 mod encode;
 mod entry;
+mod fields;
 mod format;
+mod frequent;
 mod json;
 pub mod pb;
 pub mod time;

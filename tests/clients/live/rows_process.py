@@ -10,7 +10,8 @@ import tempfile
 import time
 
 from checks import Oracle
-from server import Server, free_port
+from crowd import Crowd
+from server import UNLIMITED, Server, free_port
 from wire import join, said
 
 
@@ -161,34 +162,47 @@ def talk_much(wire, count):
 
 
 def clock(check, kith):
-    """Row 36: the wall clock jumps a day ahead, two days back, before 1970 and to 2100 under load (libfaketime)."""
+    """Row 36: the wall clock jumps a day ahead, two days back, before 1970 and to 2100 while many talk (libfaketime)."""
     found = sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))
     if not found:
         return check("libfaketime is installed", False, "apt-get install faketime")
     folder = tempfile.mkdtemp(prefix="kith-live-")
     path = os.path.join(folder, "time")
     set_to(path, "+0")
-    server = Server(kith, env={"LD_PRELOAD": found[0], "FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
-                               "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"})
+    server = Server(kith, UNLIMITED, env={"LD_PRELOAD": found[0], "FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
+                                          "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"})
     with Oracle(check, server):
+        crowd = Crowd(server.port, check.size("clock: clients"), check.size("clock: messages a second"), "crowd")
         with join(server.port, "traveller") as wire:
-            seqs, years = [], []
-            for n, jump in enumerate(("+0", "+1d", "-1d", "-60y", "+74y", "+0")):
-                set_to(path, jump)
-                time.sleep(1.2)
-                talked = wire.ask(n + 1, talk={"text": jump})["talked"]
-                seqs.append(int(talked["seq"]))
-                years.append(talked["at"][:10])
-            check("the clock jumped for the server", len(set(years)) >= 4, years)
-            check("positions go on in order all the same", seqs == sorted(seqs) and len(set(seqs)) == len(seqs), seqs)
-            stayed = "pong" in wire.ask(99, ping={})
-            check("nobody was disconnected, whatever the year", stayed and server.metric("cut_total") == 0)
-            page = wire.ask(100, history={"limit": 100})["page"]["entries"]
-            ours = [int(one["seq"]) for one in page if one["from"] == "traveller"]
-            check("history is in order of positions", ours == sorted(ours) == seqs, ours)
+            travel(check, wire, crowd, path)
+        crowd.run(2, until=lambda: len(crowd.acked()) == crowd.said())
+        acked, there = crowd.acked(), sum(member.open for member in crowd.members)
+        check("nobody was disconnected, whatever the year", there == len(crowd.members) and server.metric("cut_total") == 0,
+              f"{there} of {len(crowd.members)} still there")
+        check("whatever the crowd said was taken, each at a place of its own", len(acked) == crowd.said() > 0
+              and len(set(acked.values())) == len(acked), f"{len(acked)} of {crowd.said()}")
+        in_order = all([m.acked[id] for id in sorted(m.acked)] == sorted(m.acked.values()) for m in crowd.members)
+        check("and in the order in which each said it", in_order)
+        crowd.close()
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
     return None
+
+
+def travel(check, wire, crowd, path):
+    """Says one thing in each year, while the crowd talks."""
+    seqs, years = [], []
+    for n, jump in enumerate(("+0", "+1d", "-1d", "+0", "-60y", "+74y", "+0")):
+        set_to(path, jump)
+        crowd.run(check.size("clock: seconds of each time"))
+        talked = wire.ask(n + 1, talk={"text": jump})["talked"]
+        seqs.append(int(talked["seq"]))
+        years.append(talked["at"][:10])
+    check("the clock jumped for the server", len(set(years)) >= 4, years)
+    check("positions go on in order all the same", seqs == sorted(seqs) and len(set(seqs)) == len(seqs), seqs)
+    page = wire.ask(100, history={"limit": 100, "before": str(seqs[-1] + 1)})["page"]["entries"]
+    order = [int(one["seq"]) for one in page]
+    check("history is in order of positions", order == list(range(order[0], seqs[-1] + 1)), f"{order[0]} to {order[-1]}")
 
 
 def set_to(path, text):

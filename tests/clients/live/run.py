@@ -15,14 +15,18 @@ import sys
 import time
 
 import rows_content
+import rows_crowds
+import rows_disk
 import rows_frames
 import rows_http
 import rows_load
 import rows_process
 import rows_requests
+import rows_storm
 from checks import Checks
 
-ROWS = {**rows_process.ROWS, **rows_http.ROWS, **rows_requests.ROWS, **rows_frames.ROWS, **rows_content.ROWS, **rows_load.ROWS}
+ROWS = {**rows_process.ROWS, **rows_http.ROWS, **rows_requests.ROWS, **rows_frames.ROWS, **rows_content.ROWS, **rows_load.ROWS,
+        **rows_crowds.ROWS, **rows_disk.ROWS, **rows_storm.ROWS}
 
 
 def main():

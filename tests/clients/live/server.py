@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from contextlib import contextmanager
 
 # The probe says something ten times a second, which is twice what the defaults allow.
 PROBE_RATE = ("limits.talk_rate=20", "limits.talk_burst=60", "limits.address_talk_rate=0")
@@ -117,3 +118,19 @@ class Server:
         if self.own:
             shutil.rmtree(self.data, ignore_errors=True)
         return code
+
+
+@contextmanager
+def injected(server, calls, error, when):
+    """These system calls of the running server fail as told (strace's words), from here to the end of the block."""
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-p", str(server.pid), "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:{when}"],
+        stderr=subprocess.PIPE, text=True)
+    line = tracer.stderr.readline()
+    if "attached" not in line:
+        raise AssertionError(f"strace: {line} {tracer.stderr.read()}")
+    try:
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=20)

@@ -18,9 +18,12 @@ SIZES = {
     "clock: messages a second": (200, 500),
     "clock: seconds of each time": (1.2, 5),
     "half open: clients": (1000, 1000),
+    # Where much is said, the silence of those who take none of it is noticed before their pongs are missed.
+    "half open: rooms, and how often somebody speaks there": (
+        [("that talks", 0.1)], [("that talks", 0.1), ("that is almost silent", 5)]),
     "storm: clients": (5000, 5000),
     "storm: restarts": (2, 3),
-    "disk full: MiB": (16, 16),
+    "disk full: MiB of each disk": ([16], [9, 12, 16, 23, 40]),
     "disk full: seconds full": (3, 15),
     "everybody: clients": (18_000, 18_000),
     "everybody: seconds of talk": (4, 20),
