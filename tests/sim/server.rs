@@ -224,7 +224,7 @@ impl Server {
             |one, _, now| one.exchange.read(now),
             |one, _, now| one.exchange.expire(now),
             |one, _, now| one.exchange.flush(now),
-            |one, _, now| one.exchange.reap(now),
+            |one, _, now| _ = one.exchange.reap(now),
         ];
         for step in steps.iter().take(phases) {
             step(self, answers, now);
