@@ -6,10 +6,13 @@ use std::time::Duration;
 
 /// The smallest message: its stamp, with every number at its longest.
 pub const MESSAGE_LEAST: usize = 66;
+/// The smallest message to a server that takes any bytes: its marker.
+pub const RAW_LEAST: usize = 44;
 /// One message from a server, and one frame of it. A server may send more than it takes.
 pub const MESSAGE_MOST: usize = 1024 * 1024;
-/// The swarm's one read buffer.
-pub const READ_BUFFER: usize = 64 * 1024;
+/// The swarm's one read buffer: what is only counted is counted faster than the kernel is asked, so
+/// it is asked seldom.
+pub const READ_BUFFER: usize = 256 * 1024;
 /// Full read buffers of one connection in one turn; the rest waits for the next.
 pub const READS: usize = 4;
 /// Connections that are read before it is looked what is due: with 3 µs each, messages are not late
@@ -29,6 +32,14 @@ pub const AWAY_MOST: Duration = Duration::from_millis(500);
 /// Gaps in what one client heard that are remembered, to be closed by what arrives late. With more
 /// of them the oldest counts as lost, whoever said what belongs into it.
 pub const GAPS: usize = 4096;
+/// Who says something, times who hears it, where a server gives no places: for each such pair it is
+/// remembered how far that one has heard the other, in 4 bytes. This is 256 MiB of them.
+pub const PAIRS: u64 = 64 * 1024 * 1024;
+/// Messages of a flood to Kith; each is remembered to the end, with some 100 bytes. The flood ends
+/// with the last of them.
+pub const FLOOD_MESSAGES: u64 = 8_000_000;
+/// Whoever has heard nothing of what it said for so long goes on: what fills its window was lost.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections to one address from one source address. A kernel has some 28,000 ports to give
 /// (`ip_local_port_range`), and some may be taken.
 pub const PORTS: usize = 20_000;
@@ -38,6 +49,8 @@ pub const FILES_KEPT: u64 = 32;
 pub const LOOK: Duration = Duration::from_millis(20);
 /// The longest latency that has a place of its own in a histogram; a longer one counts as this.
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
+/// Where the floor listens, unless it is told otherwise.
+pub const FLOOR_PORT: u16 = 9092;
 /// Connections that the floor lets queue in the kernel. More arrive in a storm than it accepts at
 /// once, and who is dropped there waits a second.
 pub const BACKLOG: i32 = 4096;

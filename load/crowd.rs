@@ -18,7 +18,7 @@ use kith::limits::WRITE_PIECES;
 use kith::wire::Format;
 use tungstenite::handshake::client::generate_key;
 
-use crate::bounds::{AWAY_MOST, LOOK, MESSAGE_MOST, OPENING, RETRY, SIGN_IN_WAIT};
+use crate::bounds::{AWAY_MOST, FLOOD_MESSAGES, LOOK, MESSAGE_MOST, OPENING, RETRY, SIGN_IN_WAIT};
 use crate::clients::Clients;
 use crate::failure::Failure;
 use crate::hearing::Trouble;
@@ -107,7 +107,7 @@ impl Crowd {
                 message_bytes: MESSAGE_MOST,
                 ..ConnConfig::default()
             }),
-            ledger: Ledger::new(run, plan.size, plan.clients),
+            ledger: Ledger::new(run, plan.size, plan.clients, plan.readers()),
             numbers: Numbers::new(),
             phase: Phase::Filling(now),
             inside: 0,
@@ -184,10 +184,15 @@ impl Clients for Crowd {
     fn received(&mut self, client: u32, bytes: &[u8], now: Moment) {
         self.numbers.bytes_in += bytes.len() as u64;
         let mut input = bytes;
-        while let Some(conn) = &mut self.people[client as usize].conn
-            && let Some(told) = conn.poll_event(&mut input, &mut self.shared)
-        {
-            self.told(client, told, now);
+        while self.people[client as usize].counter.is_none() && self.step(client, &mut input, now) {
+        }
+        if let Some(mut counter) = self.people[client as usize].counter {
+            counter.walk(input, |mut part| while self.step(client, &mut part, now) {});
+            self.count(client, counter.take());
+            // Unless the connection is over by now.
+            if let Some(kept) = &mut self.people[client as usize].counter {
+                *kept = counter;
+            }
         }
         self.mark(client);
     }
@@ -257,8 +262,32 @@ impl Crowd {
         }
     }
 
+    /// Goes on by one event; says whether there may be another.
+    fn step(&mut self, client: u32, input: &mut &[u8], now: Moment) -> bool {
+        let Some(conn) = &mut self.people[client as usize].conn else {
+            return false;
+        };
+        let told = conn.poll_event(input, &mut self.shared);
+        told.map(|told| self.told(client, told, now)).is_some()
+    }
+
+    /// In a flood everybody who talks has always something to say, up to the window.
+    fn flood(&mut self, client: u32, now: Moment) {
+        if let Phase::Talking { schedule, .. } = &self.phase
+            && self.plan.flood
+            && now < schedule.end()
+            && client < self.plan.talkers()
+        {
+            let person = &mut self.people[client as usize];
+            while person.unanswered.len() + person.waiting.len() < self.plan.window {
+                person.waiting.push_back(self.ledger.due(client, now));
+            }
+        }
+    }
+
     /// Sends what a client has to say, as far as its window goes.
     pub(crate) fn send_waiting(&mut self, client: u32, now: Moment) {
+        self.flood(client, now);
         let person = &mut self.people[client as usize];
         while person.stage == Stage::In
             && person.unanswered.len() < self.plan.window
@@ -285,6 +314,7 @@ impl Crowd {
             Stage::Out => return,
         }
         person.conn = None;
+        person.counter = None;
         self.actions.push_back(Action::Drop(client));
         self.returns.push(Reverse((back, client)));
     }
@@ -300,6 +330,7 @@ impl Crowd {
             path: &self.target.path,
             key: &generate_key(),
             subprotocol: Some(Format::Proto.subprotocol()),
+            fields: &[],
         };
         let person = &mut self.people[client as usize];
         person.conn = Some(Client::new(&opening, &mut self.shared));
@@ -322,11 +353,16 @@ impl Crowd {
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
-            let schedule = Schedule::new(self.plan.pace, now, self.plan.talkers());
+            let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
             self.phase = Phase::Talking {
                 schedule,
                 since: now,
             };
+            if self.plan.flood {
+                for client in 0..self.plan.talkers() {
+                    self.send_waiting(client, now);
+                }
+            }
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
             let why = match &self.trouble {
                 Some(trouble) => trouble.to_string(),
@@ -356,8 +392,8 @@ impl Crowd {
             self.send_waiting(due.sender, now);
         }
         if let Phase::Talking { schedule, .. } = &self.phase
-            && now >= schedule.end()
-            && schedule.next().is_none()
+            && (now >= schedule.end() && schedule.next().is_none()
+                || self.plan.flood && self.ledger.due_so_far() >= FLOOD_MESSAGES)
         {
             self.numbers.talked = now.since(since);
             self.phase = Phase::Settling(now.after(self.plan.settle));

@@ -14,7 +14,7 @@ pub enum Failure {
     NoHost(String, io::Error),
     /// Nobody listens there.
     Unreachable(SocketAddr, io::Error),
-    /// Somebody listens, and does not grant a WebSocket of this protocol.
+    /// Somebody listens, and does not grant a WebSocket of the subprotocol that is asked for.
     NoWebSocket(SocketAddr, Refused),
     /// Somebody grants one, and does not say what a chat server says.
     NoChat(SocketAddr, String),
@@ -54,13 +54,13 @@ impl fmt::Display for Failure {
                  address with --url"
             ),
             Self::NoWebSocket(address, refused) => {
-                write!(f, "{address} is no chat server: ")?;
+                write!(f, "{address} grants no such WebSocket: ")?;
                 match refused {
                     Refused::NotHttp => f.write_str("its answer is not HTTP"),
                     Refused::Status(status) => write!(f, "it answers {status} instead of 101"),
                     Refused::NotWebSocket => f.write_str("its answer is not that to a WebSocket"),
                     Refused::Extension => f.write_str("it uses an extension that nobody offered"),
-                    Refused::Subprotocol => f.write_str("it does not speak kith.v1.proto"),
+                    Refused::Subprotocol => f.write_str("it does not speak the subprotocol of it"),
                     Refused::Ended => f.write_str("it ended the connection without an answer"),
                 }?;
                 f.write_str("; check address and path of --url")

@@ -14,6 +14,7 @@ use kith::wire::pb::server_frame::Body;
 use prost::Message as _;
 
 use crate::bounds::RETRY;
+use crate::counting::{Counted, Counter};
 use crate::crowd::{Crowd, Phase};
 use crate::failure::Failure;
 use crate::person::{HELLO, Stage, answered, talk};
@@ -50,12 +51,26 @@ impl fmt::Display for Trouble {
     }
 }
 
+/// A server's frame without an id that brings an entry begins with the tag of that field.
+const ENTRIES: Counted = Counted::Beginning([0xf2, 0x01]);
+
+impl Trouble {
+    /// How a connection ended, as the report names it: by close code, or by what it was.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Closed(Closed::ByPeer(Some(code))) => code.to_string(),
+            Self::Closed(Closed::Broken(_)) | Self::Chat(_) => "broken".to_owned(),
+            _ => "lost".to_owned(),
+        }
+    }
+}
+
 impl Crowd {
     pub(crate) fn told(&mut self, client: u32, told: Told, now: Moment) {
         match told {
             Told::Open => {
                 self.numbers.handshakes += 1;
-                let cursor = self.ledger.cursor(client);
+                let cursor = (!self.counts(client)).then(|| self.ledger.cursor(client));
                 let person = &mut self.people[client as usize];
                 let hello = person.hello(self.ledger.name(client), cursor);
                 person.push(&hello, &mut self.shared, &mut self.entropy);
@@ -79,12 +94,7 @@ impl Crowd {
     /// A client's connection is over, not by the swarm's doing.
     pub(crate) fn out(&mut self, client: u32, trouble: Trouble, now: Moment) {
         if self.people[client as usize].stage == Stage::In {
-            let how = match &trouble {
-                Trouble::Closed(Closed::ByPeer(Some(code))) => code.to_string(),
-                Trouble::Closed(Closed::Broken(_)) | Trouble::Chat(_) => "broken".to_owned(),
-                _ => "lost".to_owned(),
-            };
-            *self.numbers.ended.entry(how).or_default() += 1;
+            *self.numbers.ended.entry(trouble.kind()).or_default() += 1;
         }
         let back = now.after(RETRY + self.jitter(RETRY));
         self.away(client, back);
@@ -122,6 +132,10 @@ impl Crowd {
     }
 
     fn entry(&mut self, client: u32, entry: &pb::Entry, now: Moment) {
+        if self.counts(client) {
+            // It came in pieces, and was passed on for that.
+            return self.count(client, 1);
+        }
         let Some(said) = self.ledger.heard(client, entry) else {
             return;
         };
@@ -129,11 +143,24 @@ impl Crowd {
         if said.interrupted || said.due < self.people[client as usize].in_since {
             self.numbers.after_break.record(said.due, now);
         } else {
-            self.numbers.corrected.record(said.due, now);
+            if !self.plan.flood {
+                self.numbers.corrected.record(said.due, now);
+            }
             self.numbers
                 .uncorrected
                 .record(said.sent.unwrap_or(said.due), now);
         }
+    }
+
+    /// Whether this client only counts what it hears.
+    pub(crate) fn counts(&self, client: u32) -> bool {
+        client >= self.plan.readers()
+    }
+
+    /// Somebody who counts heard so many entries more.
+    pub(crate) fn count(&mut self, client: u32, entries: u64) {
+        self.numbers.deliveries += entries;
+        self.ledger.counted(client, entries);
     }
 
     fn talked(&mut self, client: u32, id: u32, talked: &pb::Talked, now: Moment) {
@@ -192,9 +219,14 @@ impl Crowd {
         if first {
             person.epoch = lobby.epoch;
             self.ledger.joined(client, lobby.head, lobby.tag);
+        } else if self.counts(client) {
+            self.ledger.came_back(client, lobby.head, lobby.tag);
+        }
+        if self.counts(client) {
+            self.people[client as usize].counter = Some(Counter::new(ENTRIES));
         }
         // What was asked and not answered is asked again, under the same keys.
-        for which in person.unanswered.clone() {
+        for which in self.people[client as usize].unanswered.clone() {
             let Some(said) = self.ledger.said(which) else {
                 continue;
             };

@@ -5,14 +5,14 @@
 //! it: everybody who was in the room when it got its place, but the connection that said it, for
 //! which the acknowledgement stands. Knows no connection and no clock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use kith::clock::Moment;
 use kith::wire::pb;
 
 use crate::listener::{Listener, Place};
 use crate::payload::{Reading, Run, Which};
-use crate::verdict::{Fault, Refusals, Verdict};
+use crate::verdict::{Fault, Verdict};
 
 /// The books of one run.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Ledger {
     said: Vec<Vec<Said>>,
     by_seq: HashMap<u64, Which>,
     listeners: Vec<Listener>,
+    /// The first of those who only count what they hear.
+    counting: usize,
     /// The last place in the log that anybody has heard of.
     head: u64,
     open: u64,
@@ -53,8 +55,9 @@ enum Fate {
 }
 
 impl Ledger {
-    /// For so many clients, whose messages have `size` bytes.
-    pub fn new(run: Run, size: usize, clients: u32) -> Self {
+    /// For so many clients, whose messages have `size` bytes; the first `readers` read what they
+    /// hear, the others count.
+    pub fn new(run: Run, size: usize, clients: u32, readers: u32) -> Self {
         let count = clients as usize;
         Self {
             run,
@@ -63,6 +66,7 @@ impl Ledger {
             said: vec![Vec::new(); count],
             by_seq: HashMap::new(),
             listeners: vec![Listener::default(); count],
+            counting: readers as usize,
             head: 0,
             open: 0,
             verdict: Verdict::default(),
@@ -102,6 +106,17 @@ impl Ledger {
         self.listeners[client as usize] = Listener::joined(head, tag);
     }
 
+    /// A client that only counts is back, behind this place.
+    pub fn came_back(&mut self, client: u32, head: u64, tag: u32) {
+        self.head = self.head.max(head);
+        self.listeners[client as usize].missed(head, tag);
+    }
+
+    /// A client that only counts heard so many entries.
+    pub fn counted(&mut self, client: u32, entries: u64) {
+        self.listeners[client as usize].counted(entries);
+    }
+
     /// Where a client stopped reading: `(seq, tag)`.
     pub fn cursor(&self, client: u32) -> (u64, u32) {
         self.listeners[client as usize].cursor()
@@ -135,7 +150,8 @@ impl Ledger {
             self.open -= 1;
         }
         let who = self.name(which.sender).to_owned();
-        self.verdict.refused.note(error, || {
+        let pb::Error { code, name, .. } = error;
+        self.verdict.refused.note(*code, name, || {
             format!("{} of {who}: {}", number(which), error.message)
         });
     }
@@ -203,7 +219,14 @@ impl Ledger {
     /// Somebody was told that entries will not come.
     pub fn hole(&mut self, client: u32, from: u64, to: u64) {
         self.head = self.head.max(to);
-        let entries = self.listeners[client as usize].hole(from, to);
+        let listener = &mut self.listeners[client as usize];
+        let entries = if (client as usize) < self.counting {
+            listener.hole(from, to)
+        } else {
+            let entries = to.saturating_sub(from).saturating_add(1);
+            listener.counted(entries);
+            entries
+        };
         let name = self.names[client as usize].as_str();
         let why = || format!("{name} was told that seq {from} to {to} will not come");
         self.verdict.add(Fault::AnnouncedHole, entries, why);
@@ -214,6 +237,11 @@ impl Ledger {
         let (seq, _) = self.cursor(client);
         self.hole(client, seq.saturating_add(1), head);
         self.listeners[client as usize].go_on(head, tag);
+    }
+
+    /// Messages that were due.
+    pub fn due_so_far(&self) -> u64 {
+        self.said.iter().map(|all| all.len() as u64).sum()
     }
 
     /// Messages that nobody has answered yet.
@@ -237,6 +265,13 @@ impl Ledger {
         known.sort_unstable_by_key(|(seq, _)| *seq);
         for (client, listener) in self.listeners.iter().enumerate() {
             let name = &self.names[client];
+            if client >= self.counting {
+                let (few, many) = listener.balance(self.head);
+                let why = || format!("{name} heard {few} entries too few, or {many} too many");
+                self.verdict.add(Fault::Lost, few, why);
+                self.verdict.add(Fault::Duplicated, many, why);
+                continue;
+            }
             for fault in [Fault::Lost, Fault::SilentHole] {
                 self.verdict.add(fault, listener.forgotten(), || {
                     format!("{name} never heard more entries than there is room to name")
@@ -271,8 +306,10 @@ impl Ledger {
 
     /// What became of each message by itself.
     fn count_said(&mut self) {
-        // With one client there is nobody to hear anything.
-        let heard_by_others = self.listeners.iter().filter(|one| one.is_in()).count() > 1;
+        // With one client there is nobody to hear anything, and who counts does not know what.
+        let (readers, counters) = self.listeners.split_at(self.counting);
+        let readers = readers.iter().filter(|one| one.is_in()).count();
+        let heard_by_others = readers > 1 && counters.is_empty();
         for (name, all) in self.names.iter().zip(&self.said) {
             for (nth, said) in all.iter().enumerate() {
                 let verdict = &mut self.verdict;
@@ -338,15 +375,6 @@ impl Ledger {
             format!("{name} heard seq {seq} from {from}, not as it was said")
         });
         None
-    }
-}
-
-impl Refusals {
-    /// Counts one, by its code.
-    fn note(&mut self, error: &pb::Error, example: impl FnOnce() -> String) {
-        let all: &mut BTreeMap<_, _> = &mut self.0;
-        let tally = all.entry((error.code, error.name.clone())).or_default();
-        tally.add(1, example);
     }
 }
 

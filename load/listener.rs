@@ -100,6 +100,26 @@ impl Listener {
         (self.at, self.tag) = (Some(head), tag);
     }
 
+    /// Somebody who only counts heard so many more entries, or was told that so many will not come.
+    pub fn counted(&mut self, entries: u64) {
+        self.at = self.at.map(|at| at.saturating_add(entries));
+    }
+
+    /// Somebody who only counts was away, and goes on behind this place: what was said meanwhile
+    /// is lost.
+    pub fn missed(&mut self, head: u64, tag: u32) {
+        let at = self.at.unwrap_or(head);
+        self.forgotten = self.forgotten.saturating_add(head.saturating_sub(at));
+        self.go_on(head, tag);
+    }
+
+    /// Of somebody who only counts: how many entries up to `head` are too few, and too many.
+    pub fn balance(&self, head: u64) -> (u64, u64) {
+        let at = self.at.unwrap_or(head);
+        let few = head.saturating_sub(at).saturating_add(self.forgotten);
+        (few, at.saturating_sub(head))
+    }
+
     /// Whether nothing up to `head` is missing; whoever never was in the room misses nothing.
     pub fn has_all(&self, head: u64) -> bool {
         self.at.is_none_or(|at| at >= head) && self.gaps.is_empty()
@@ -187,6 +207,20 @@ mod tests {
         assert_eq!(listener.cursor(), (10, 1));
         assert_eq!(listener.heard(12, 1), Place::New);
         assert!(listener.heard_beyond(11) && !listener.heard_beyond(12));
+    }
+
+    #[test]
+    fn who_counts_knows_only_how_many() {
+        let mut listener = Listener::joined(10, 0);
+        listener.counted(4);
+        assert_eq!(
+            (listener.balance(15), listener.has_all(15)),
+            ((1, 0), false)
+        );
+        listener.counted(3);
+        assert_eq!((listener.balance(15), listener.has_all(15)), ((0, 2), true));
+        listener.missed(20, 0);
+        assert_eq!(listener.balance(20), (3, 0));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!           |                             schedule  when messages are due; knows no clock
 //!           v
 //! engine    sockets, the clock  <-----> clients           what it drives, as a trait
-//!                                       crowd + hearing   all clients, without either
+//!                                       crowd + hearing   all clients, without either;
+//!                                         |               raw: those of any other server
 //!                                         |        |
 //!                                         |        v
 //!                                         |      ledger + listener   who must hear what, who did
@@ -26,6 +27,7 @@
 mod args;
 mod bounds;
 mod clients;
+mod counting;
 mod crowd;
 mod engine;
 mod failure;
@@ -38,6 +40,7 @@ mod listener;
 mod numbers;
 mod payload;
 mod person;
+mod raw;
 mod report;
 mod scenario;
 mod schedule;
@@ -63,7 +66,10 @@ use crate::crowd::{Crowd, Phase, Target};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::floor::Floor;
+use crate::payload::Run;
+use crate::raw::{Expect, Opaque, Pings, Raw};
 use crate::report::{Report, Watched};
+use crate::scenario::Speech;
 
 fn main() -> ExitCode {
     let done = match args::parse(env::args_os()) {
@@ -104,22 +110,47 @@ fn serve(address: SocketAddr) -> Result<ExitCode, Failure> {
     }
 }
 
-/// From the first connection to the closed books.
+/// Whatever is spoken: from the first connection to the closed books.
 fn run(options: &Options) -> Result<Report, Failure> {
     let target = target(&options.url)?;
+    let address = target.address;
+    let (plan, (expect, offer)) = (options.plan, options.raw.clone());
+    // Masks and the like: asking the kernel for each would cost more than what is sent.
+    let mut entropy = Entropy::Seeded(Entropy::System.u64());
+    let run = Run(entropy.u64());
+    match plan.speech {
+        Speech::Kith => drive(options, address, |now| {
+            Crowd::new(plan, target, entropy, now)
+        }),
+        Speech::Pings => drive(options, address, |now| {
+            let pings = Pings::new(run);
+            Raw::new(pings, Expect::Echo, run, plan, target, entropy, now)
+        }),
+        Speech::Raw => drive(options, address, |now| {
+            let size = plan.size;
+            let opaque = Opaque { run, size, offer };
+            Raw::new(opaque, expect, run, plan, target, entropy, now)
+        }),
+    }
+}
+
+/// Lets a set of clients do what it does, and looks at the server meanwhile.
+fn drive<C: Clients>(
+    options: &Options,
+    address: SocketAddr,
+    clients: impl FnOnce(Moment) -> C,
+) -> Result<Report, Failure> {
     files::at_least(u64::from(options.plan.clients) + FILES_KEPT)?;
     let mut server = match options.pid {
         Some(pid) => Some((pid, look(pid)?)),
         // Not found, or not to be looked at, is no reason not to run.
-        None => {
-            watch::listener(target.address).and_then(|pid| Some((pid, watch::usage(pid).ok()?)))
-        }
+        None => watch::listener(address).and_then(|pid| Some((pid, watch::usage(pid).ok()?))),
     }
     .map(|(pid, before)| (pid, Watched::since(before)));
     let this = std::process::id();
     let mut own = Watched::since(look(this)?);
-    let mut engine = Engine::new(target.address, options.plan.clients)?;
-    let mut crowd = Crowd::new(options.plan, target, Entropy::System, engine.now());
+    let mut engine = Engine::new(address, options.plan.clients)?;
+    let mut crowd = clients(engine.now());
     let mut progress = Progress::default();
     let mut filled = false;
     while !matches!(crowd.phase(), Phase::Over) {
@@ -158,7 +189,7 @@ impl Progress {
         self.told.after(Self::EVERY)
     }
 
-    fn tell(&mut self, crowd: &Crowd, now: Moment) {
+    fn tell(&mut self, crowd: &impl Clients, now: Moment) {
         if now < self.next() {
             return;
         }

@@ -5,15 +5,15 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use kith::clock::Moment;
 use kith::conn::Shared;
 use kith::conn::client::Client;
-use kith::conn::frame::Kind;
+use kith::conn::frame::{Kind, append_masked};
 use kith::ids::Entropy;
 use kith::wire::pb;
 use prost::Message as _;
 
+use crate::counting::Counter;
 use crate::payload::Which;
 
 /// The id of `hello`; what it says has the ids after that.
@@ -39,6 +39,8 @@ pub struct Person {
     pub waiting: VecDeque<Which>,
     /// The swarm cut it, and it is not back yet.
     pub cut: bool,
+    /// Set if it only counts, once it is in.
+    pub counter: Option<Counter>,
     /// Whether it is on the list of those who have something to write.
     pub dirty: bool,
 }
@@ -60,17 +62,16 @@ impl Person {
     pub fn push(&mut self, frame: &pb::ClientFrame, shared: &mut Shared, entropy: &mut Entropy) {
         if let Some(conn) = &mut self.conn {
             let mask = entropy.u32().to_be_bytes();
-            conn.push(
-                Kind::Binary,
-                Bytes::from(frame.encode_to_vec()),
-                mask,
-                shared,
-            );
+            let mut bytes = Vec::new();
+            append_masked(&mut bytes, Kind::Binary, mask, |out| {
+                frame.encode(out).expect("a Vec takes all of it");
+            });
+            conn.push(&bytes, shared);
         }
     }
 
-    /// What it says to get in, or back in behind what it has heard: `(seq, tag)`.
-    pub fn hello(&self, name: &str, cursor: (u64, u32)) -> pb::ClientFrame {
+    /// What it says to get in, or back in behind what it has heard: `(seq, tag)`, if it knows.
+    pub fn hello(&self, name: &str, cursor: Option<(u64, u32)>) -> pb::ClientFrame {
         let mut hello = pb::Hello {
             name: name.to_owned(),
             ..pb::Hello::default()
@@ -78,12 +79,12 @@ impl Person {
         if let Some((guest_id, resume_secret)) = &self.identity {
             hello.guest_id.clone_from(guest_id);
             hello.resume_secret.clone_from(resume_secret);
-            hello.cursors.push(pb::Cursor {
+            hello.cursors.extend(cursor.map(|(seq, tag)| pb::Cursor {
                 conversation: "lobby".to_owned(),
                 epoch: self.epoch.clone(),
-                seq: cursor.0,
-                tag: cursor.1,
-            });
+                seq,
+                tag,
+            }));
         }
         pb::ClientFrame {
             id: HELLO,
@@ -96,13 +97,18 @@ impl Person {
 /// A message as a frame.
 pub fn talk(which: Which, key: [u8; 16], text: String) -> pb::ClientFrame {
     pb::ClientFrame {
-        id: which.number.saturating_add(FIRST_TALK),
+        id: id(which),
         key: key.to_vec(),
         command: Some(pb::client_frame::Command::Talk(pb::Talk {
             to: String::new(),
             text,
         })),
     }
+}
+
+/// The id of a message.
+pub const fn id(which: Which) -> u32 {
+    which.number.saturating_add(FIRST_TALK)
 }
 
 /// The message that an answer of this id is about, if it is about one of this client's.

@@ -59,6 +59,8 @@ pub struct PlanTold {
     pub size: usize,
     pub window: usize,
     pub cut: f64,
+    pub flood: bool,
+    pub count: bool,
 }
 
 /// All of them count from the moment a message was due, unless it is said otherwise.
@@ -222,6 +224,8 @@ impl PlanTold {
             size: plan.size,
             window: plan.window,
             cut: plan.cut,
+            flood: plan.flood,
+            count: plan.count,
         }
     }
 }
@@ -317,6 +321,13 @@ impl fmt::Display for Report {
                 f,
                 "note         the swarm itself was late, or busy ({share:.0} % of a core): the \
                  latencies are partly its own"
+            )?;
+        }
+        if self.plan.flood {
+            writeln!(
+                f,
+                "note         a flood is not open loop: nobody talks while waiting for an answer, \
+                 and latencies count from then"
             )?;
         }
         for broken in &self.broken {

@@ -37,6 +37,23 @@ pub struct Plan {
     pub connect_rate: u32,
     /// How long the last messages may be on their way.
     pub settle: Duration,
+    /// What is spoken.
+    pub speech: Speech,
+    /// There is no schedule: every talker keeps its window full.
+    pub flood: bool,
+    /// Listeners who do not talk count what they hear, and do not read it.
+    pub count: bool,
+}
+
+/// What clients and server speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// Kith's protocol: guests talk in the lobby.
+    Kith,
+    /// The same: guests ping.
+    Pings,
+    /// Messages of any bytes, of which the server knows nothing.
+    Raw,
 }
 
 /// Talkers: everybody, however many they are.
@@ -56,6 +73,9 @@ const LOBBY: Plan = Plan {
     cut: 0.0,
     connect_rate: 2000,
     settle: Duration::from_secs(10),
+    speech: Speech::Kith,
+    flood: false,
+    count: false,
 };
 
 /// All scenarios.
@@ -103,9 +123,46 @@ pub const SCENARIOS: &[Scenario] = &[
             ..LOBBY
         },
     },
+    Scenario {
+        name: "ping",
+        shows: "All ask for a pong: what a command costs, and its answer.",
+        plan: Plan {
+            clients: 10,
+            talkers: EVERYBODY,
+            pace: Pace {
+                rate: 1000.0,
+                ..LOBBY.pace
+            },
+            speech: Speech::Pings,
+            ..LOBBY
+        },
+    },
+    Scenario {
+        name: "raw",
+        shows: "Any WebSocket server that broadcasts or echoes what it is sent.",
+        plan: Plan {
+            speech: Speech::Raw,
+            ..LOBBY
+        },
+    },
 ];
 
 impl Plan {
+    /// How many read what they hear, the first of all; the others count it.
+    pub fn readers(&self) -> u32 {
+        if self.count {
+            self.talkers()
+        } else {
+            self.clients
+        }
+    }
+
+    /// When messages are due; in a flood no message is, and it has an end.
+    pub fn pace(&self) -> Pace {
+        let rate = if self.flood { 0.0 } else { self.pace.rate };
+        Pace { rate, ..self.pace }
+    }
+
     /// How many talk.
     pub fn talkers(&self) -> u32 {
         self.talkers.min(self.clients)

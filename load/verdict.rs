@@ -96,6 +96,12 @@ impl Tally {
 }
 
 impl Refusals {
+    /// Counts one.
+    pub fn note(&mut self, code: u32, name: &str, example: impl FnOnce() -> String) {
+        let tally = self.0.entry((code, name.to_owned())).or_default();
+        tally.add(1, example);
+    }
+
     /// All of them together.
     pub fn count(&self) -> u64 {
         self.0.values().map(|tally| tally.count).sum()

@@ -1,6 +1,8 @@
 //! The command line: what was typed, checked, as the values that the run takes.
 
+mod fits;
 mod limits;
+mod raw;
 mod url;
 mod values;
 
@@ -10,13 +12,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+pub use self::raw::Offer;
 pub use self::url::Url;
 
+use self::fits::fits;
 use self::limits::LimitArgs;
+use self::raw::RawArgs;
 use self::url::parse_url;
 use self::values::{parse_duration, parse_rate, parse_share, parse_size};
+use crate::raw::Expect;
 use crate::scenario::{self, Plan, SCENARIOS};
 use crate::verdict::{Fault, Limits};
 
@@ -38,6 +45,8 @@ pub struct Options {
     pub plan: Plan,
     /// Where the server is.
     pub url: Url,
+    /// Who hears a message of `raw`, and what it asks for.
+    pub raw: (Expect, Offer),
     /// What is good enough.
     pub limits: Limits,
     /// The server's process, if it was named.
@@ -65,9 +74,9 @@ struct Args {
     scenario: Option<String>,
     #[command(subcommand)]
     instead: Option<Instead>,
-    /// The server
-    #[arg(long, default_value_t = Url::default(), value_parser = parse_url)]
-    url: Url,
+    /// The server [default: ws://127.0.0.1:9091/ws; raw: the floor's]
+    #[arg(long, value_parser = parse_url)]
+    url: Option<Url>,
     /// How many are in the room
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     clients: Option<u32>,
@@ -95,6 +104,12 @@ struct Args {
     /// The share of clients that is cut each second, such as 0.1
     #[arg(long, value_parser = parse_share, value_name = "SHARE")]
     cut: Option<f64>,
+    /// Everybody who talks keeps a window full, whatever the rate
+    #[arg(long, conflicts_with_all = ["rate", "burst", "ramp"])]
+    flood: bool,
+    /// Those who do not talk count what they hear, and do not read it
+    #[arg(long)]
+    count: bool,
     /// New connections per second while the room fills
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     connect_rate: Option<u32>,
@@ -109,6 +124,8 @@ struct Args {
     json: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    raw: RawArgs,
 }
 
 /// What there is to do besides scenarios.
@@ -142,11 +159,17 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
     }
     let name = args.scenario.as_deref().unwrap_or_default();
     let found = scenario::find(name).expect("clap takes the names of the table only");
+    let plan = args.plan(found.plan);
+    let limits = args.limits.limits();
+    if let Err(why) = fits(&plan, &args.raw, &limits) {
+        return Err(Args::command().error(ErrorKind::ArgumentConflict, why));
+    }
     Ok(Task::Run(Box::new(Options {
         scenario: found.name,
-        plan: args.plan(found.plan),
-        limits: args.limits.limits(),
-        url: args.url,
+        limits,
+        url: args.url.unwrap_or_else(|| Url::usual(plan.speech)),
+        raw: args.raw.into_parts(),
+        plan,
         pid: args.pid,
         json: args.json,
     })))
@@ -169,6 +192,9 @@ impl Args {
             cut: self.cut.unwrap_or(usual.cut),
             connect_rate: self.connect_rate.unwrap_or(usual.connect_rate),
             settle: self.settle.unwrap_or(usual.settle),
+            flood: self.flood || usual.flood,
+            count: self.count || usual.count,
+            ..usual
         }
     }
 }
@@ -195,6 +221,16 @@ A server limits what one client and one address may say. For a load test of
 your own server, start it without:
   kith --set limits.talk_rate=0 --set limits.address_talk_rate=0 \\
        --set limits.command_rate=0
+
+What --flood shows is how much a server can do, not how fast it answers: nobody
+says anything while it waits for an answer, so that a server which stalls is
+asked less. Latencies are the uncorrected ones then. A talker of lobby waits for
+its acknowledgement, one of raw for its own message.
+
+What --count cannot see: which message it was. Nothing is known of order, of
+content and of latency, and what was lost and what was doubled add up to nothing
+if there is as much of both; who talks still reads. Of Kith's frames those are
+counted that bring an entry, and all others are read as ever.
 
 What can be wrong with a message:
 ",
@@ -263,6 +299,34 @@ mod tests {
     }
 
     #[test]
+    fn raw_asks_for_what_is_typed_and_for_the_floor_by_itself() {
+        let plain = options(&["raw"]).unwrap();
+        assert_eq!(plain.url.to_string(), "ws://127.0.0.1:9092/");
+        assert_eq!(plain.raw, (Expect::Broadcast, Offer::default()));
+        let other = [
+            "raw",
+            "--expect",
+            "echo",
+            "--header",
+            "Cookie: a=b",
+            "--size",
+            "44",
+        ];
+        let other = [
+            &other[..],
+            &["--header", "x: y", "--subprotocol", "chat.v2"],
+        ]
+        .concat();
+        let other = options(&other).unwrap();
+        let fields = [("cookie", "a=b"), ("x", "y")];
+        let offer = Offer {
+            subprotocol: Some("chat.v2".to_owned()),
+            fields: fields.map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
+        };
+        assert_eq!((other.raw, other.plan.size), ((Expect::Echo, offer), 44));
+    }
+
+    #[test]
     fn the_floor_listens_where_it_is_told_to() {
         for (words, address) in [
             (&["kith-swarm", "floor"][..], "127.0.0.1:9092"),
@@ -281,8 +345,28 @@ mod tests {
             (&[], "--help"),
             (&["lobby", "--rate=-1"], "from 0 to 1000000"),
             (&["lobby", "--rate", "NaN"], "from 0 to 1000000"),
-            (&["lobby", "--size", "10"], "66 to 65536 bytes"),
+            (&["lobby", "--size", "10"], "44 to 65536 bytes"),
+            (&["lobby", "--size", "50"], "66 to 65536 bytes"),
             (&["lobby", "--cut", "2"], "from 0 to 1"),
+            (&["lobby", "--flood", "--rate", "1"], "cannot be used with"),
+            (&["lobby", "--flood", "--cut", "1"], "connections that stay"),
+            (&["lobby", "--flood", "--max-p99", "1s"], "a flood has none"),
+            (&["lobby", "--count", "--cut", "1"], "leave out --cut"),
+            (&["lobby", "--expect", "echo"], "are for raw"),
+            (&["ping", "--count"], "here nobody does"),
+            (&["ping", "--cut", "1"], "raw and ping cannot"),
+            (
+                &["raw", "--flood", "--expect", "others"],
+                "brings nothing back",
+            ),
+            (&["raw", "--count", "--expect", "echo"], "here nobody does"),
+            (&["raw", "-n", "100000", "--talkers", "1000"], "or --count"),
+            (&["raw", "--header", "a b: c"], "looks like 'Name: value'"),
+            (
+                &["raw", "--header", "Host: c"],
+                "that the swarm sends by itself",
+            ),
+            (&["raw", "--subprotocol", "a, b"], "one word"),
             (&["lobby", "--clients", "0"], "1..=1000000"),
             (&["lobby", "--duration", "10"], "50ms, 10s or 2m"),
             (&["lobby", "--duration", "9999999m"], "at most a day"),

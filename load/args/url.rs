@@ -4,6 +4,9 @@
 
 use kith::limits::PORT;
 
+use crate::bounds::FLOOR_PORT;
+use crate::scenario::Speech;
+
 /// An address of a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
@@ -15,12 +18,17 @@ pub struct Url {
     pub path: String,
 }
 
-impl Default for Url {
-    fn default() -> Self {
+impl Url {
+    /// Where a server of this kind listens by itself: Kith, or the floor.
+    pub fn usual(speech: Speech) -> Self {
+        let (port, path) = match speech {
+            Speech::Kith | Speech::Pings => (PORT, "/ws"),
+            Speech::Raw => (FLOOR_PORT, "/"),
+        };
         Self {
             host: "127.0.0.1".to_owned(),
-            port: PORT,
-            path: "/ws".to_owned(),
+            port,
+            path: path.to_owned(),
         }
     }
 }

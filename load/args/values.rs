@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kith::limits::TEXT_BYTES;
 
-use crate::bounds::MESSAGE_LEAST;
+use crate::bounds::RAW_LEAST;
 
 /// `50ms`, `10s`, `2m`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -41,10 +41,10 @@ fn within(text: &str, most: f64) -> Option<f64> {
     (0.0..=most).contains(&number).then_some(number)
 }
 
-/// Bytes of text.
+/// Bytes of a message; what it has to carry differs, and is looked at when that is known.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let number = text.parse().ok();
     number
-        .filter(|size| (MESSAGE_LEAST..=TEXT_BYTES).contains(size))
-        .ok_or_else(|| format!("a message has {MESSAGE_LEAST} to {TEXT_BYTES} bytes"))
+        .filter(|size| (RAW_LEAST..=TEXT_BYTES).contains(size))
+        .ok_or_else(|| format!("a message has {RAW_LEAST} to {TEXT_BYTES} bytes"))
 }

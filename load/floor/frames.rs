@@ -2,6 +2,8 @@
 //!
 //! Judges only what has to be judged to find the next frame. Knows no socket.
 
+use kith::conn::frame::mask;
+
 use crate::bounds::FLOOR_MESSAGE;
 
 const FIN: u8 = 0x80;
@@ -112,20 +114,7 @@ impl Frame<'_> {
         }
         let begin = into.len();
         into.extend_from_slice(self.payload);
-        unmask(&mut into[begin..], self.mask);
-    }
-}
-
-/// Eight bytes at a time, which the compiler makes sixteen or more.
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (chunks, rest) = bytes.as_chunks_mut::<8>();
-    for chunk in chunks {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
-    }
-    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= mask;
+        mask(&mut into[begin..], self.mask);
     }
 }
 

@@ -10,11 +10,8 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use tungstenite::Utf8Bytes;
 use tungstenite::handshake::derive_accept_key;
-use tungstenite::protocol::frame::Frame;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::conn::event::Closed;
-use crate::conn::frame::Kind;
 use crate::conn::outbox::Outbox;
 use crate::conn::shared::Shared;
 use crate::conn::websocket::{Step, WebSocket};
@@ -30,7 +27,10 @@ pub struct Opening<'a> {
     /// 16 random bytes as base64.
     pub key: &'a str,
     /// The one subprotocol that is offered; the server must grant it.
-    pub subprotocol: Option<&'static str>,
+    pub subprotocol: Option<&'a str>,
+    /// Further header fields, name and value, as they are to be sent. Whoever gives them vouches
+    /// that there is no line break in them.
+    pub fields: &'a [(String, String)],
 }
 
 /// One connection, from the request on.
@@ -52,7 +52,7 @@ enum Stage {
 struct Asked {
     answer: Vec<u8>,
     accept: String,
-    subprotocol: Option<&'static str>,
+    subprotocol: Option<Box<str>>,
 }
 
 /// What came of the input.
@@ -96,6 +96,7 @@ impl Client {
             path,
             key,
             subprotocol,
+            fields,
         } = *opening;
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
@@ -106,6 +107,11 @@ impl Client {
             request.push_str(subprotocol);
             request.push_str("\r\n");
         }
+        for (name, value) in fields {
+            for part in [name, ": ", value, "\r\n"] {
+                request.push_str(part);
+            }
+        }
         request.push_str("\r\n");
         let mut outbox = Outbox::default();
         outbox.append(request.as_bytes(), &mut shared.buffers);
@@ -114,7 +120,7 @@ impl Client {
             stage: Stage::Asked(Box::new(Asked {
                 answer: Vec::new(),
                 accept: derive_accept_key(key.as_bytes()),
-                subprotocol,
+                subprotocol: subprotocol.map(Box::from),
             })),
         }
     }
@@ -174,24 +180,11 @@ impl Client {
         matches!(self.stage, Stage::Open(_))
     }
 
-    /// Queues a message under this mask, which is random so that nobody between the two ends can
-    /// be made to take a payload for something else (RFC 6455 section 10.3). Unless it is open,
-    /// nothing happens.
-    pub fn push(&mut self, kind: Kind, payload: Bytes, mask: [u8; 4], shared: &mut Shared) {
-        if !self.is_open() {
-            return;
+    /// Queues frames that [`append_masked`](crate::conn::frame::append_masked) made. Unless it is open, nothing happens.
+    pub fn push(&mut self, frames: &[u8], shared: &mut Shared) {
+        if self.is_open() {
+            self.outbox.append(frames, &mut shared.buffers);
         }
-        let data = match kind {
-            Kind::Text => Data::Text,
-            Kind::Binary => Data::Binary,
-        };
-        let mut frame = Frame::message(payload, OpCode::Data(data), true);
-        frame.header_mut().mask = Some(mask);
-        let mut bytes = Vec::with_capacity(frame.len());
-        frame
-            .format(&mut bytes)
-            .expect("a Vec takes everything that is written to it");
-        self.outbox.append(&bytes, &mut shared.buffers);
     }
 
     /// What waits to be written.
@@ -258,7 +251,7 @@ impl Asked {
         if all("sec-websocket-extensions").next().is_some() {
             return Err(Refused::Extension);
         }
-        if all("sec-websocket-protocol").ne(self.subprotocol.map(str::as_bytes)) {
+        if all("sec-websocket-protocol").ne(self.subprotocol.as_deref().map(str::as_bytes)) {
             return Err(Refused::Subprotocol);
         }
         Ok(())
@@ -270,6 +263,7 @@ mod tests {
     use super::*;
     use crate::chat::closing::CloseCode;
     use crate::clock::Now;
+    use crate::conn::frame::{Kind, append_masked};
     use crate::conn::{Conn, ConnConfig, Event, Frame as Ready, Push};
 
     /// Of RFC 6455 section 1.3, with its answer.
@@ -280,6 +274,7 @@ mod tests {
         path: "/ws",
         key: KEY,
         subprotocol: Some("kith.v1.proto"),
+        fields: &[],
     };
 
     fn asking() -> (Client, Shared) {
@@ -355,6 +350,21 @@ mod tests {
     }
 
     #[test]
+    fn further_fields_stand_in_the_request() {
+        let fields = [("cookie".to_owned(), "a=b".to_owned())];
+        let opening = Opening {
+            fields: &fields,
+            subprotocol: None,
+            ..OPENING
+        };
+        let mut shared = Shared::for_clients(ConnConfig::default());
+        let mut client = Client::new(&opening, &mut shared);
+        let request = String::from_utf8(sent(&mut client, &mut shared)).unwrap();
+        assert!(request.ends_with("\r\ncookie: a=b\r\n\r\n"), "{request}");
+        assert!(!request.contains("protocol"));
+    }
+
+    #[test]
     fn the_two_ends_understand_each_other() {
         let (mut client, mut shared) = asking();
         let now = Now::default();
@@ -377,8 +387,11 @@ mod tests {
         assert!(matches!(told, Some(Told::Binary(hi)) if &hi[..] == b"hi"));
         assert!(client.poll_event(&mut input, &mut shared).is_none());
         // A masked pong, and a masked message.
-        let payload = Bytes::from_static(b"hello");
-        client.push(Kind::Binary, payload, [1, 2, 3, 4], &mut shared);
+        let mut frame = Vec::new();
+        append_masked(&mut frame, Kind::Binary, [1, 2, 3, 4], |out| {
+            out.extend_from_slice(b"hello");
+        });
+        client.push(&frame, &mut shared);
         let bytes = sent(&mut client, &mut shared);
         assert_eq!((bytes[0], bytes[1] & 0x80), (0x8a, 0x80));
         let event = conn.poll_event(&mut &bytes[..], &mut other, now);

@@ -1,4 +1,5 @@
-//! Server frames, encoded once for all who are to get them (RFC 6455 section 5.2).
+//! Frames on their way out (RFC 6455 section 5.2): a server's, encoded once for all who are to get
+//! them, and a client's, masked.
 //!
 //! Floor 2, part of `conn`. A server does not mask, so one encoding serves every listener, and it
 //! holds nothing that differs between them. Knows no connection and no meaning of a payload.
@@ -18,6 +19,7 @@ const HEADER_ROOM: usize = 10;
 const CONTROL_BYTES: usize = 125;
 
 const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
 pub(super) const CLOSE: u8 = FIN | 0x8;
 pub(super) const PING: u8 = FIN | 0x9;
 pub(super) const PONG: u8 = FIN | 0xa;
@@ -124,7 +126,51 @@ pub fn append(buffer: &mut Vec<u8>, kind: Kind, fill: impl FnOnce(&mut Vec<u8>))
     buffer.extend_from_slice(&[0; HEADER_ROOM]);
     fill(buffer);
     let payload = room + HEADER_ROOM;
-    let len = buffer.len() - payload;
+    let (header, size) = header(kind, buffer.len() - payload);
+    buffer[payload - size..payload].copy_from_slice(&header[..size]);
+    payload - size..buffer.len()
+}
+
+/// Appends a frame as a client sends it, under this mask, which is random so that nobody between
+/// the two ends can be made to take a payload for something else (RFC 6455 section 10.3).
+///
+/// Such frames stand one after the other in a buffer, so the payload is moved up to its header:
+/// what a client says is short.
+pub fn append_masked(
+    buffer: &mut Vec<u8>,
+    kind: Kind,
+    key: [u8; 4],
+    fill: impl FnOnce(&mut Vec<u8>),
+) {
+    let begin = buffer.len();
+    buffer.extend_from_slice(&[0; HEADER_ROOM + 4]);
+    fill(buffer);
+    let payload = begin + HEADER_ROOM + 4;
+    let (mut header, size) = header(kind, buffer.len() - payload);
+    header[1] |= MASKED;
+    mask(&mut buffer[payload..], key);
+    buffer[begin..begin + size].copy_from_slice(&header[..size]);
+    buffer[begin + size..begin + size + 4].copy_from_slice(&key);
+    buffer.copy_within(payload.., begin + size + 4);
+    buffer.truncate(buffer.len() - (HEADER_ROOM - size));
+}
+
+/// Puts a mask on, or takes it off (RFC 6455 section 5.3). Eight bytes at a time, of which the
+/// compiler makes more.
+pub fn mask(bytes: &mut [u8], key: [u8; 4]) {
+    let [a, b, c, d] = key;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (chunks, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.into_iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+/// The header of a whole message, unmasked, and how long it is.
+fn header(kind: Kind, len: usize) -> ([u8; HEADER_ROOM], usize) {
     let mut header = [0; HEADER_ROOM];
     header[0] = FIN | kind as u8;
     let size = match len {
@@ -143,8 +189,7 @@ pub fn append(buffer: &mut Vec<u8>, kind: Kind, fill: impl FnOnce(&mut Vec<u8>))
             10
         }
     };
-    buffer[payload - size..payload].copy_from_slice(&header[..size]);
-    payload - size..buffer.len()
+    (header, size)
 }
 
 /// A control frame, on the stack.
@@ -194,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_frame_is_what_tungstenite_would_send() {
-        for len in [0, 1, 125, 126, 127, 4096, 65_535, 65_536, 80_000] {
+        for len in [
+            0, 1, 4, 5, 7, 8, 125, 126, 127, 4096, 65_535, 65_536, 80_000,
+        ] {
             for (kind, data) in [(Kind::Text, Data::Text), (Kind::Binary, Data::Binary)] {
                 let payload = vec![b'x'; len];
                 let mut expected = Vec::new();
@@ -205,6 +252,16 @@ mod tests {
                 let range = append(&mut buffer, kind, |out| out.extend_from_slice(&payload));
                 assert_eq!(buffer[range], expected, "{len}");
                 assert!(buffer.starts_with(b"before"));
+                let key = [1, 2, 3, 250];
+                let mut frame = Reference::message(payload.clone(), OpCode::Data(data), true);
+                frame.header_mut().mask = Some(key);
+                let mut expected = b"before".to_vec();
+                frame.format(&mut expected).unwrap();
+                let mut buffer = b"before".to_vec();
+                append_masked(&mut buffer, kind, key, |out| {
+                    out.extend_from_slice(&payload)
+                });
+                assert_eq!(buffer, expected, "{len}");
             }
         }
     }

@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(listener.poll_timeout(now, true), Some(now));
         assert!(matches!(listener.accept(now), Accepting::One(..)));
     }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn the_kernel_takes_little_of_what_a_peer_does_not_read() {

@@ -181,7 +181,7 @@ impl<I: Stop> EventLoop<I> {
         if self.exchange.reap(now) > 0 {
             self.listener.relieved();
         }
-        self.thrift.turn(&self.exchange.metrics, now.mono);
+        self.thrift.turn(&mut self.exchange, now.mono);
         self.drained(now)
     }
 
