@@ -10,6 +10,7 @@ mod proc;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
 
 pub use listener::listener;
 #[cfg(test)]
@@ -18,7 +19,7 @@ pub use proc::{Holdings, Spent};
 use proc::{Usage, usage};
 
 /// Watches one server, whichever process it is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Watch {
     pid: u32,
     /// Where its successor will listen.
@@ -29,6 +30,9 @@ pub struct Watch {
     /// What processes and threads that have ended had taken, by thread.
     gone: Totals,
     processes: u32,
+    /// Whoever took its place is being looked for. On a thread of its own: where many files are
+    /// open that takes a quarter of a second, in which no message would be taken up.
+    search: Option<JoinHandle<Option<u32>>>,
 }
 
 /// What was taken since the first process began.
@@ -53,6 +57,7 @@ impl Watch {
             alive: true,
             gone: Totals::default(),
             processes: 1,
+            search: None,
         })
     }
 
@@ -81,9 +86,26 @@ impl Watch {
         proc::holdings(self.pid).ok().filter(|_| self.alive)
     }
 
-    fn successor(&self) -> Option<(u32, Usage)> {
-        let pid = listener(self.address?)?;
-        Some((pid, usage(pid).ok()?))
+    /// Whoever listens there now, as far as the search has come.
+    fn successor(&mut self) -> Option<(u32, Usage)> {
+        let address = self.address?;
+        match self.search.take() {
+            Some(search) if search.is_finished() => {
+                // A search that panicked has found nobody.
+                let pid = search.join().ok().flatten()?;
+                Some((pid, usage(pid).ok()?))
+            }
+            Some(search) => {
+                self.search = Some(search);
+                None
+            }
+            None => {
+                let name = thread::Builder::new().name("search".to_owned());
+                // Where no thread is to be had, the next look tries again.
+                self.search = name.spawn(move || listener(address)).ok();
+                None
+            }
+        }
     }
 
     fn seen(&mut self, found: Option<(u32, Usage)>) -> Totals {
@@ -170,6 +192,7 @@ mod tests {
             alive: true,
             gone: Totals::default(),
             processes: 1,
+            search: None,
         };
         let mut check = |found: Option<(u32, Usage)>, expected: &[(&str, u64)], resident| {
             let totals = watch.seen(found);
