@@ -49,6 +49,8 @@ pub const FILES_KEPT: u64 = 32;
 pub const LOOK: Duration = Duration::from_millis(20);
 /// The longest latency that has a place of its own in a histogram; a longer one counts as this.
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
+/// Where the floor listens, unless it is told otherwise.
+pub const FLOOR_PORT: u16 = 9092;
 /// How often a run is looked at while it goes on.
 pub const SAMPLE: Duration = Duration::from_secs(1);
 /// Samples that a report holds: ten minutes of seconds. In a longer run neighbours become one,
@@ -58,8 +60,6 @@ pub const SAMPLES: usize = 600;
 pub const MARKS: usize = 1000;
 /// Points of a percentile curve for each power of ten.
 pub const CURVE_STEPS: u32 = 12;
-/// Where the floor listens, unless it is told otherwise.
-pub const FLOOR_PORT: u16 = 9092;
 /// Connections that the floor lets queue in the kernel. More arrive in a storm than it accepts at
 /// once, and who is dropped there waits a second.
 pub const BACKLOG: i32 = 4096;
