@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kith::clock::Moment;
+use kith::clock::{Moment, nanos};
 
 use crate::clients::Clients;
 use crate::crowd::Phase;
@@ -220,7 +220,9 @@ impl Observer {
             let before = server.watch.processes();
             let totals = server.watch.look();
             if server.watch.processes() > before {
-                marks.push(now, Mark::Restarted);
+                // It may have been looked for in vain before.
+                let began = Moment(now.0.saturating_sub(nanos(server.watch.age())));
+                marks.push(began, Mark::Restarted);
             }
             totals
         });

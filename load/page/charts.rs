@@ -287,10 +287,10 @@ fn round_ms(ms: f64) -> String {
     }
 }
 
-/// A round number beside an axis: `800`, `20k`, `1.5M`.
+/// A round number beside an axis: `800`, `5k`, `1.5M`.
 fn short(number: f64) -> String {
     let (by, unit) = match number {
-        n if n < 10_000.0 => (1.0, ""),
+        n if n < 1000.0 => (1.0, ""),
         n if n < 1e6 => (1e3, "k"),
         _ => (1e6, "M"),
     };
@@ -320,7 +320,7 @@ mod tests {
             (round_ms(10.0), "10 ms"),
             (round_ms(1000.0), "1 s"),
             (short(0.2 + 0.4), "0.6"),
-            (short(8000.0), "8000"),
+            (short(8000.0), "8k"),
             (short(150_000.0), "150k"),
             (short(1_500_000.0), "1.5M"),
             (clock(2.5), "2.5 s"),

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub use listener::listener;
 #[cfg(test)]
@@ -71,7 +72,13 @@ impl Watch {
         self.processes
     }
 
-    /// Looks again. What a process took between the last look and its end is not seen.
+    /// How long ago the latest process began.
+    pub fn age(&self) -> Duration {
+        self.last.age().unwrap_or_default()
+    }
+
+    /// Looks again. What a new process took before it was found is seen at once; what a process
+    /// took between the last look and its end is not seen.
     pub fn look(&mut self) -> Totals {
         let found = match usage(self.pid) {
             Ok(found) if found.began == self.last.began => Some((self.pid, found)),
@@ -152,8 +159,6 @@ impl Totals {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn thread(id: u32, name: &str, ms: u64) -> proc::Thread {
