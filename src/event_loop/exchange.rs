@@ -302,13 +302,19 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                     budget = budget.saturating_sub(units.max(1));
                     metrics.bytes_out += bytes as u64;
                     metrics.writes += writes as u64;
-                    if peer.flags.writable && !peer.conn.outbox().is_empty() {
+                    let empty = peer.conn.outbox().is_empty();
+                    // An open one that took everything is due no earlier than it was, and not at
+                    // its end: most of a fan-out is done with here.
+                    let settled = empty && peer.conn.is_open() && !peer.flags.awaited;
+                    if peer.flags.writable && !empty {
                         self.mark(id, Dirty::Bulk);
                     } else if peer.conn.wants_poll(shared) && !peer.flags.paused {
                         self.queue_read(id);
                     }
-                    self.tell_drained(id);
-                    self.after(id);
+                    if !settled {
+                        self.tell_drained(id);
+                        self.after(id);
+                    }
                 }
                 Wrote::Broken => self.doom(id),
             }
