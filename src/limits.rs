@@ -250,7 +250,7 @@ const _: () = {
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
     assert!(CONTEXT_GROWN <= WHOLE_BUFFER);
-    assert!(PONG_ROOM < OUTBOX_LOW);
+    assert!(PONG_ROOM < OUTBOX_LOW && KERNEL_UNSENT as usize <= OUTBOX_SOFT);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
