@@ -51,6 +51,15 @@ pub const LOOK: Duration = Duration::from_millis(20);
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
 /// Where the floor listens, unless it is told otherwise.
 pub const FLOOR_PORT: u16 = 9092;
+/// How often a run is looked at while it goes on.
+pub const SAMPLE: Duration = Duration::from_secs(1);
+/// Samples that a report holds: ten minutes of seconds. In a longer run neighbours become one,
+/// of two seconds each, then of four, and so on.
+pub const SAMPLES: usize = 600;
+/// Marks that a report holds: a restart every two seconds for half an hour. More are counted.
+pub const MARKS: usize = 1000;
+/// Points of a percentile curve for each power of ten.
+pub const CURVE_STEPS: u32 = 12;
 /// Connections that the floor lets queue in the kernel. More arrive in a storm than it accepts at
 /// once, and who is dropped there waits a second.
 pub const BACKLOG: i32 = 4096;

@@ -52,6 +52,11 @@ pub trait Clients {
     /// What was counted so far.
     fn numbers(&self) -> &Numbers;
 
+    /// Faults found so far, of any kind. Some are only found when the books are closed.
+    fn faults(&self) -> u64 {
+        0
+    }
+
     /// Why the run cannot go on, if it cannot.
     fn take_failure(&mut self) -> Option<Failure>;
 

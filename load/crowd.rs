@@ -242,6 +242,10 @@ impl Clients for Crowd {
         &self.numbers
     }
 
+    fn faults(&self) -> u64 {
+        self.ledger.faults()
+    }
+
     fn take_failure(&mut self) -> Option<Failure> {
         self.fatal.take()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::latency::Latency;
+use crate::series::Marks;
 
 /// Everything that is counted in one run.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Numbers {
     pub filled: Duration,
     /// How long messages were due.
     pub talked: Duration,
+    /// What happened, and when.
+    pub marks: Marks,
 }
 
 impl Numbers {
@@ -56,6 +59,7 @@ impl Numbers {
             bytes_out: 0,
             filled: Duration::ZERO,
             talked: Duration::ZERO,
+            marks: Marks::default(),
         }
     }
 }

@@ -121,6 +121,11 @@ impl Verdict {
         }
     }
 
+    /// All of them together.
+    pub fn faults(&self) -> u64 {
+        self.faults.values().map(|tally| tally.count).sum()
+    }
+
     /// How often, and the first time.
     pub fn tally(&self, fault: Fault) -> Tally {
         self.faults.get(&fault).cloned().unwrap_or_default()

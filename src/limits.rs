@@ -54,6 +54,10 @@ pub const OUTBOX_SOFT: usize = 256 * 1024;
 pub const OUTBOX_HARD: usize = 1024 * 1024;
 /// Queued bytes at which a listener that is behind gets its next page.
 pub const OUTBOX_LOW: usize = 64 * 1024;
+/// Bytes of one connection that the kernel takes before it has sent them. Left alone it took 2.6 MiB
+/// of somebody who had stopped reading, ten times `OUTBOX_SOFT`, and 500 of them held up everybody
+/// until they were full; what is in an outbox is counted.
+pub const KERNEL_UNSENT: i32 = 128 * 1024;
 /// Frames up to this size are copied into each outbox, larger ones are queued by reference.
 pub const SHARE_ABOVE: usize = 4 * 1024;
 /// Pieces handed to one `writev`.
@@ -249,7 +253,7 @@ const _: () = {
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
     assert!(CONTEXT_GROWN <= WHOLE_BUFFER);
-    assert!(PONG_ROOM < OUTBOX_LOW);
+    assert!(PONG_ROOM < OUTBOX_LOW && KERNEL_UNSENT as usize <= OUTBOX_SOFT);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every

@@ -34,6 +34,8 @@ pub enum Task {
     Run(Box<Options>),
     /// Be the server that does the least, and listen there.
     Floor(SocketAddr),
+    /// Print the schema of reports.
+    Schema,
 }
 
 /// Everything that is asked for of a run.
@@ -53,6 +55,8 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Where the report goes.
     pub json: Option<PathBuf>,
+    /// Where the page goes.
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Parser)]
@@ -119,9 +123,12 @@ struct Args {
     /// The server's process, if it is not to be found by its port
     #[arg(long)]
     pid: Option<u32>,
-    /// Write the report here, too
+    /// Write the report here, too; `kith-swarm schema` describes it
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with plots here: one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -138,6 +145,8 @@ enum Instead {
         #[arg(long, default_value = "127.0.0.1:9092", value_name = "ADDRESS")]
         listen: SocketAddr,
     },
+    /// Print the JSON Schema of what --json writes
+    Schema,
 }
 
 const FLOOR_HELP: &str = "\
@@ -154,8 +163,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
     let command = Args::command().after_long_help(after_help());
     let mut matches = command.try_get_matches_from(words)?;
     let args = Args::from_arg_matches_mut(&mut matches)?;
-    if let Some(Instead::Floor { listen }) = args.instead {
-        return Ok(Task::Floor(listen));
+    match args.instead {
+        Some(Instead::Floor { listen }) => return Ok(Task::Floor(listen)),
+        Some(Instead::Schema) => return Ok(Task::Schema),
+        None => {}
     }
     let name = args.scenario.as_deref().unwrap_or_default();
     let found = scenario::find(name).expect("clap takes the names of the table only");
@@ -172,6 +183,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
         plan,
         pid: args.pid,
         json: args.json,
+        html: args.html,
     })))
 }
 

@@ -181,7 +181,9 @@ impl<I: Stop> EventLoop<I> {
         self.exchange.read(now);
         self.exchange.expire(now);
         self.exchange.flush(now);
-        self.exchange.reap(now);
+        if self.exchange.reap(now) > 0 {
+            self.listener.relieved();
+        }
         self.thrift.turn(&mut self.exchange, now.mono);
         self.drained(now)
     }
