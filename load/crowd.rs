@@ -28,7 +28,6 @@ use crate::payload::Run;
 use crate::person::{Person, Stage, talk};
 use crate::scenario::Plan;
 use crate::schedule::Schedule;
-use crate::series::Mark;
 use crate::verdict::Verdict;
 
 /// The crowd. See the module.
@@ -358,7 +357,6 @@ impl Crowd {
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
-            self.numbers.marks.push(now, Mark::Talking);
             let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
             self.phase = Phase::Talking {
                 schedule,
@@ -402,7 +400,6 @@ impl Crowd {
                 || self.plan.flood && self.ledger.due_so_far() >= FLOOD_MESSAGES)
         {
             self.numbers.talked = now.since(since);
-            self.numbers.marks.push(now, Mark::Said);
             self.phase = Phase::Settling(now.after(self.plan.settle));
             return;
         }

@@ -17,7 +17,7 @@
 //!                                       numbers    v
 //!                                         |      verdict
 //!                                         v        v
-//! watch     /proc ---> observe ------->  report     JSON, a summary
+//! watch     /proc ---> observe ------->  report     JSON, a summary, a page
 //!                         |  series                 a sample a second, marks
 //!                         v
 //!                      progress                     on the terminal while it runs
@@ -42,6 +42,7 @@ mod ledger;
 mod listener;
 mod numbers;
 mod observe;
+mod page;
 mod payload;
 mod person;
 mod progress;
@@ -60,6 +61,7 @@ use std::env;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kith::clock::Moment;
@@ -154,9 +156,9 @@ fn drive<C: Clients>(
     clients: impl FnOnce(Moment) -> C,
 ) -> Result<Report, Failure> {
     files::at_least(u64::from(options.plan.clients) + FILES_KEPT)?;
+    // Looking for the server takes its time, so the clock starts after it.
+    let mut observer = Observer::new(options.pid, address, progress(options))?;
     let mut engine = Engine::new(address, options.plan.clients)?;
-    let progress = progress(options);
-    let mut observer = Observer::new(options.pid, address, progress, engine.now())?;
     let started = OffsetDateTime::now_utc();
     let mut crowd = clients(engine.now());
     while !matches!(crowd.phase(), Phase::Over) {
@@ -177,11 +179,17 @@ fn progress(options: &Options) -> Progress {
 }
 
 fn write(options: &Options, report: Report) -> Result<Report, Failure> {
+    let save = |path: &PathBuf, text: &str| {
+        fs::write(path, text).map_err(|error| Failure::Report(path.clone(), error))
+    };
     if let Some(path) = &options.json {
         let mut json = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::Report(path.clone(), error.into()))?;
         json.push('\n');
-        fs::write(path, json).map_err(|error| Failure::Report(path.clone(), error))?;
+        save(path, &json)?;
+    }
+    if let Some(path) = &options.html {
+        save(path, &page::page(&report))?;
     }
     Ok(report)
 }

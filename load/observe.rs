@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kith::clock::Moment;
+use kith::clock::{Moment, nanos};
 
 use crate::clients::Clients;
 use crate::crowd::Phase;
@@ -160,12 +160,7 @@ impl Observer {
     ///
     /// # Errors
     /// A process that was named cannot be looked at. One that was not named is just not watched.
-    pub fn new(
-        pid: Option<u32>,
-        address: SocketAddr,
-        progress: Progress,
-        now: Moment,
-    ) -> Result<Self, Failure> {
+    pub fn new(pid: Option<u32>, address: SocketAddr, progress: Progress) -> Result<Self, Failure> {
         let watch = |pid| Watch::new(pid, Some(address));
         let server = match pid {
             Some(pid) => Some(watch(pid).map_err(|error| Failure::NoProcess(pid, error))?),
@@ -176,7 +171,7 @@ impl Observer {
         let (server, swarm) = (server.map(Watched::new), Watched::new(swarm));
         let taken = server.as_ref().map(|server| server.before.totals.clone());
         Ok(Self {
-            sampler: Sampler::new(now, taken, swarm.before.totals.clone()),
+            sampler: Sampler::new(Moment(0), taken, swarm.before.totals.clone()),
             server,
             swarm,
             progress,
@@ -197,6 +192,11 @@ impl Observer {
             self.server.iter_mut().for_each(Watched::fill);
         }
         let changed = self.stage != scene.doing;
+        match scene.doing {
+            Doing::Talking if changed => self.marks.push(now, Mark::Talking),
+            Doing::Settling if changed => self.marks.push(now, Mark::Said),
+            _ => {}
+        }
         self.stage = scene.doing;
         if now >= self.next() || (changed && scene.doing == Doing::Over) {
             self.sample(scene, now);
@@ -220,7 +220,9 @@ impl Observer {
             let before = server.watch.processes();
             let totals = server.watch.look();
             if server.watch.processes() > before {
-                marks.push(now, Mark::Restarted);
+                // It may have been looked for in vain before.
+                let began = Moment(now.0.saturating_sub(nanos(server.watch.age())));
+                marks.push(began, Mark::Restarted);
             }
             totals
         });

@@ -24,11 +24,20 @@ pub fn three(number: f64) -> String {
     }
 }
 
+/// A number that somebody gave, as it was given: `60`, `2.5`.
+pub fn given(number: f64) -> String {
+    if number < 1000.0 {
+        format!("{}", (number * 1000.0).round() / 1000.0)
+    } else {
+        count(number.round() as u64)
+    }
+}
+
 /// Milliseconds, in the unit that suits them.
 pub fn ms(ms: f64) -> String {
     match ms {
         n if n < 0.9995 => format!("{:.0} µs", n * 1000.0),
-        n if n < 9_999.5 => format!("{} ms", three(n)),
+        n if n < 999.5 => format!("{} ms", three(n)),
         n => format!("{} s", three(n / 1000.0)),
     }
 }
@@ -87,9 +96,13 @@ mod tests {
             (three(9.994), "9.99"),
             (three(9.996), "10.0"),
             (three(4200.4), "4,200"),
+            (given(60.0), "60"),
+            (given(2.5), "2.5"),
+            (given(4000.0), "4,000"),
             (ms(0.0421), "42 µs"),
             (ms(42.0), "42.0 ms"),
-            (ms(60_000.0), "60.0 s"),
+            (ms(999.4), "999 ms"),
+            (ms(1500.0), "1.50 s"),
             (us(0.9), "0.900 µs"),
             (us(1500.0), "1.50 ms"),
             (bytes(611), "611 B"),

@@ -235,6 +235,9 @@ pub const LOG_QUEUE: usize = 16 * 1024;
 /// Bytes of one log line; what is longer is cut, and says so. The queue is bounded in lines, this
 /// bounds it in bytes (32 MiB).
 pub const LOG_LINE: usize = 2048;
+/// How late a line may be printed because its printer gathers lines: at most 200 times a second it has
+/// to be woken.
+pub const LOG_NAP: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for the log to be written out; a pipe that nobody reads
 /// may hold it up for ever.
 pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
@@ -250,7 +253,7 @@ const _: () = {
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
     assert!(CONTEXT_GROWN <= WHOLE_BUFFER);
-    assert!(PONG_ROOM < OUTBOX_LOW);
+    assert!(PONG_ROOM < OUTBOX_LOW && KERNEL_UNSENT as usize <= OUTBOX_SOFT);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
@@ -272,4 +275,5 @@ const _: () = {
     assert!(ADDRESS_TALK_RATE <= ADDRESS_TALK_BURST);
     assert!(TALK_BURST <= COMMAND_BURST && TALK_BURST <= ADDRESS_TALK_BURST);
     assert!(LOG_FLUSH_WAIT.as_secs() < DRAIN_WAIT.as_secs());
+    assert!(LOG_NAP.as_millis() < LOG_FLUSH_WAIT.as_millis());
 };

@@ -35,6 +35,8 @@ const LITTLE: &[&str] = &[
     "1s",
     "--json",
     "r.json",
+    "--html",
+    "r.html",
 ];
 
 /// Runs against a server of its own; gives the exit status, the report and the summary.
@@ -52,6 +54,7 @@ fn run(scenario: &str, more: &[&str]) -> (Option<i32>, Value, String) {
     let json = json.unwrap_or_else(|error| panic!("{error}: {errors}"));
     let report = serde_json::from_str(&json).unwrap();
     assert_eq!(complaints(&report), [""; 0], "{scenario}");
+    stands_alone(&std::fs::read_to_string(folder.path().join("r.html")).unwrap());
     (output.status.code(), report, text)
 }
 
@@ -95,6 +98,69 @@ fn limits_that_do_not_hold_are_named_and_are_the_exit_status() {
     let (code, _, text) = run("lobby", &["--max-p50", "0us"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("NOT HELD     p50: "), "{text}");
+}
+
+/// A page that is well-formed, can be heard as well as seen, and asks nobody for anything.
+fn stands_alone(page: &str) {
+    let options = roxmltree::ParsingOptions {
+        allow_dtd: true,
+        ..Default::default()
+    };
+    let page = roxmltree::Document::parse_with_options(page, options).unwrap();
+    let mut ids = std::collections::BTreeSet::new();
+    for node in page.descendants().filter(roxmltree::Node::is_element) {
+        assert_ne!(node.tag_name().name(), "script");
+        for attribute in node.attributes() {
+            let (name, value) = (attribute.name(), attribute.value());
+            let refers = ["href", "src", "srcset", "action", "data", "style"].contains(&name);
+            assert!(!refers || value == "data:,", "{name}: {value}");
+            assert!(!name.starts_with("on"), "{name}: {value}");
+            assert!(name != "id" || ids.insert(value), "{value} twice");
+        }
+    }
+    let style = page.descendants().find(|node| node.has_tag_name("style"));
+    let style = style.unwrap().text().unwrap();
+    assert!(!style.contains("url(") && !style.contains("@import"));
+    let mut drawings = page.descendants().filter(|node| node.has_tag_name("svg"));
+    assert!(drawings.all(|drawing| match drawing.attribute("role") {
+        Some("img") => {
+            let names = drawing.attribute("aria-labelledby").unwrap();
+            names.split(' ').all(|name| ids.contains(name))
+        }
+        _ => drawing.attribute("aria-hidden") == Some("true"),
+    }));
+}
+
+#[test]
+fn the_page_shows_the_verdict_the_plots_and_whatever_was_said() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    // What stands in an address stands on the page, as it was typed.
+    let url = format!("ws://{}/ws?a='&b=%3C/p%3E", server.address);
+    let words = ["lobby", "--url", &url, "--max-p50", "0us"];
+    let output = swarm(&[&words, LITTLE].concat(), &folder);
+    assert_eq!(output.status.code(), Some(1));
+    let page = std::fs::read_to_string(folder.path().join("r.html")).unwrap();
+    stands_alone(&page);
+    for shown in [
+        "One limit did not hold",
+        "<h3>Latency over time</h3>",
+        "<h3>Percentiles</h3>",
+        "<h3>Server CPU by thread</h3>",
+        "<h3>Server memory</h3>",
+        "<caption>Latencies</caption>",
+        "p50 at most 0 µs",
+        "?a=&#39;&amp;b=%3C/p%3E",
+    ] {
+        assert!(page.contains(shown), "{shown}");
+    }
+}
+
+#[test]
+fn the_schema_is_printed_as_it_is() {
+    let output = swarm(&["schema"], &Folder::new());
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, include_bytes!("../load/report.schema.json"));
 }
 
 /// What `load/report.schema.json` has against it.
@@ -228,6 +294,7 @@ fn from_the_floor_everything_comes_that_is_to_come() {
         assert_eq!(output.status.code(), Some(0), "{text}");
         let report = std::fs::read_to_string(folder.path().join("r.json")).unwrap();
         let report: Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(complaints(&report), [""; 0], "{text}");
         assert_eq!(report["verdict"]["said"], 20, "{text}");
         assert_eq!(report["verdict"]["acknowledged"], 20, "{text}");
         assert_eq!(report["traffic"]["deliveries"], 20 * heard, "{text}");

@@ -55,6 +55,8 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Where the report goes.
     pub json: Option<PathBuf>,
+    /// Where the page goes.
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Parser)]
@@ -124,6 +126,9 @@ struct Args {
     /// Write the report here, too; `kith-swarm schema` describes it
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with plots here: one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -178,6 +183,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
         plan,
         pid: args.pid,
         json: args.json,
+        html: args.html,
     })))
 }
 

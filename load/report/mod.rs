@@ -261,3 +261,31 @@ fn per_second(count: u64, time: Duration) -> f64 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::bounds::{MARKS, SAMPLES};
+    use crate::series::Mark;
+    use crate::verdict::Fault;
+
+    #[test]
+    fn the_schema_names_every_mark_and_fault_that_there_can_be() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let members = &schema["properties"];
+        let marks = &members["marks"];
+        let names: Vec<&str> = Mark::ALL.iter().map(|mark| mark.name()).collect();
+        assert_eq!(
+            marks["items"]["properties"]["what"]["enum"],
+            Value::from(names)
+        );
+        assert_eq!(marks["maxItems"], MARKS);
+        assert_eq!(members["samples"]["maxItems"], SAMPLES);
+        assert_eq!(members["format"]["const"], FORMAT);
+        for fault in Fault::ALL {
+            assert!(members["verdict"]["properties"][fault.name()].is_object());
+        }
+    }
+}

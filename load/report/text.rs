@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{PlanTold, Report, Server, Thread};
 use crate::latency::Percentiles;
-use crate::units::{bytes, count, ms, percent, seconds, three, us};
+use crate::units::{bytes, count, given, ms, percent, seconds, us};
 use crate::verdict::{Fault, Refusals};
 
 impl fmt::Display for Report {
@@ -17,7 +17,7 @@ impl fmt::Display for Report {
             count(u64::from(plan.clients)),
             self.url,
             count(u64::from(plan.talkers)),
-            three(*rate),
+            given(*rate),
             bytes(*size as u64),
             seconds(plan.duration_s)
         )?;
@@ -39,8 +39,8 @@ impl fmt::Display for Report {
         if self.plan.flood {
             writeln!(
                 f,
-                "\nNOTE         a flood is not open loop: nobody talks while waiting for an answer, and\n\
-                 \x20            latencies count from then"
+                "\nNOTE         a flood is not open loop: nobody talks while waiting for an answer, \
+                 and\n             latencies count from then"
             )?;
         }
         writeln!(f)?;
@@ -145,7 +145,7 @@ impl Server {
         let wide = |cpu: f64| format!("{cpu:.2} s");
         write!(f, "\nserver       process {}", self.pid)?;
         if self.processes > 1 {
-            write!(f, ", after {} restarts", self.processes - 1)?;
+            write!(f, ", the last of {}", self.processes)?;
         }
         writeln!(f, "; {} per handshake", us(self.cpu_us_per_handshake))?;
         let delivery = |each: Option<f64>| each.map_or(String::new(), |n| format!("{:>10}", us(n)));
@@ -161,7 +161,7 @@ impl Server {
         )?;
         let all = ("all", self.user_s, self.kernel_s, self.cpu_us_per_delivery);
         let switches = self.voluntary_switches + self.involuntary_switches;
-        let busy = self.threads.iter().filter(|thread| thread.cpu_s() > 0.0);
+        let busy = self.threads.iter().filter(|thread| thread.cpu_s() >= 0.005);
         let rows = busy.map(|thread| {
             let switches = thread.voluntary_switches + thread.involuntary_switches;
             let Thread {

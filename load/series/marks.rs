@@ -9,14 +9,12 @@ macro_rules! marks {
     ($( $variant:ident $name:literal $help:literal; )+) => {
         /// What happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(dead_code, reason = "the scenarios that break things make them")]
         pub enum Mark {
             $( #[doc = $help] $variant, )+
         }
 
         impl Mark {
             /// All of them.
-            #[allow(dead_code, reason = "for the page")]
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
 
             /// Its name in reports.
@@ -25,7 +23,6 @@ macro_rules! marks {
             }
 
             /// What it means.
-            #[allow(dead_code, reason = "for the page")]
             pub const fn help(self) -> &'static str {
                 match self { $( Self::$variant => $help, )+ }
             }

@@ -10,6 +10,8 @@ mod proc;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub use listener::listener;
 #[cfg(test)]
@@ -18,7 +20,7 @@ pub use proc::{Holdings, Spent};
 use proc::{Usage, usage};
 
 /// Watches one server, whichever process it is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Watch {
     pid: u32,
     /// Where its successor will listen.
@@ -29,6 +31,9 @@ pub struct Watch {
     /// What processes and threads that have ended had taken, by thread.
     gone: Totals,
     processes: u32,
+    /// Whoever took its place is being looked for. On a thread of its own: where many files are
+    /// open that takes a quarter of a second, in which no message would be taken up.
+    search: Option<JoinHandle<Option<u32>>>,
 }
 
 /// What was taken since the first process began.
@@ -53,6 +58,7 @@ impl Watch {
             alive: true,
             gone: Totals::default(),
             processes: 1,
+            search: None,
         })
     }
 
@@ -66,7 +72,13 @@ impl Watch {
         self.processes
     }
 
-    /// Looks again. What a process took between the last look and its end is not seen.
+    /// How long ago the latest process began.
+    pub fn age(&self) -> Duration {
+        self.last.age().unwrap_or_default()
+    }
+
+    /// Looks again. What a new process took before it was found is seen at once; what a process
+    /// took between the last look and its end is not seen.
     pub fn look(&mut self) -> Totals {
         let found = match usage(self.pid) {
             Ok(found) if found.began == self.last.began => Some((self.pid, found)),
@@ -81,9 +93,26 @@ impl Watch {
         proc::holdings(self.pid).ok().filter(|_| self.alive)
     }
 
-    fn successor(&self) -> Option<(u32, Usage)> {
-        let pid = listener(self.address?)?;
-        Some((pid, usage(pid).ok()?))
+    /// Whoever listens there now, as far as the search has come.
+    fn successor(&mut self) -> Option<(u32, Usage)> {
+        let address = self.address?;
+        match self.search.take() {
+            Some(search) if search.is_finished() => {
+                // A search that panicked has found nobody.
+                let pid = search.join().ok().flatten()?;
+                Some((pid, usage(pid).ok()?))
+            }
+            Some(search) => {
+                self.search = Some(search);
+                None
+            }
+            None => {
+                let name = thread::Builder::new().name("search".to_owned());
+                // Where no thread is to be had, the next look tries again.
+                self.search = name.spawn(move || listener(address)).ok();
+                None
+            }
+        }
     }
 
     fn seen(&mut self, found: Option<(u32, Usage)>) -> Totals {
@@ -130,8 +159,6 @@ impl Totals {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn thread(id: u32, name: &str, ms: u64) -> proc::Thread {
@@ -170,6 +197,7 @@ mod tests {
             alive: true,
             gone: Totals::default(),
             processes: 1,
+            search: None,
         };
         let mut check = |found: Option<(u32, Usage)>, expected: &[(&str, u64)], resident| {
             let totals = watch.seen(found);

@@ -118,6 +118,16 @@ pub fn holdings(pid: u32) -> io::Result<Holdings> {
     })
 }
 
+impl Usage {
+    /// How long ago it began, to a hundredth of a second.
+    pub fn age(&self) -> Option<Duration> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        let began = self.began as f64 / Units::of_this_machine().ticks_per_second as f64;
+        Duration::try_from_secs_f64(uptime - began).ok()
+    }
+}
+
 impl Spent {
     /// These and those.
     pub fn plus(self, other: Self) -> Self {
@@ -294,6 +304,8 @@ mod tests {
         drop(tell);
         assert!(thread.join().unwrap().is_err());
         assert!(found.resident > 0);
+        // Nobody began before the machine did, or will have begun later than now.
+        assert!(found.age().is_some());
         assert!(
             found
                 .threads
