@@ -197,7 +197,7 @@ LOADS = (
         ),
         raw=("raw", "--talkers", "1", "--count", *FLOOD),
         kith=("lobby", "--talkers", "1", "--count", *FLOOD),
-        full={"n": 1000, "window": 64, "size": 128, "seconds": 4},
+        full={"n": 1000, "window": 256, "size": 128, "seconds": 4},
         quick={"n": 50, "window": 16, "size": 128, "seconds": 0.5},
     ),
     Load(

@@ -46,6 +46,12 @@ class Measured:
         lost = self.report["verdict"]["lost"]["count"]
         return lost / max(1, lost + self.report["traffic"]["deliveries"])
 
+    def other_faults(self):
+        """How often, by name, whatever else was wrong with what was heard."""
+        verdict = (self.report or {}).get("verdict", {})
+        tallies = {name: told["count"] for name, told in verdict.items() if isinstance(told, dict)}
+        return {name: count for name, count in tallies.items() if count and name != "lost"}
+
     def swarm_was_slow(self):
         swarm = (self.report or {}).get("swarm") or {}
         return bool(swarm.get("is_bottleneck"))

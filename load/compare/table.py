@@ -3,6 +3,7 @@
 Knows nothing of processes; what it is given may have holes, and they are shown as what they are.
 """
 
+import collections
 import statistics
 from dataclasses import dataclass
 
@@ -56,6 +57,10 @@ def notes(runs):
     lost = statistics.median(run.lost() for run in runs) if runs else 0
     if lost >= LOSS_TOLD:
         found.append(f"lost {lost:.0%}" if lost >= 0.01 else f"lost {lost:.2%}")
+    faults = collections.Counter()
+    for run in runs:
+        faults.update(run.other_faults())
+    found += [f"{name} {count:,}" for name, count in sorted(faults.items())]
     failed = [run.why for run in runs if run.why]
     if failed:
         found.append(f"{len(failed)} of {len(runs)} failed: {short(failed[0])}")

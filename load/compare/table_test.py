@@ -60,6 +60,12 @@ class Cells(unittest.TestCase):
             cells = row((1, 2, measured(5, lost)))
             self.assertEqual(table.shown(FIGURE, cells["peer"], False), said)
 
+    def test_what_else_was_wrong_is_told(self):
+        wrong = measured(5)
+        wrong.report["verdict"] |= {"reordered": {"count": 3}, "altered": {"count": 0}, "said": 7}
+        cells = row((1, 2, wrong), (1, 2, wrong))
+        self.assertEqual(table.shown(FIGURE, cells["peer"], False), "5.00 (5.00 ×); reordered 6")
+
     def test_a_slow_swarm_is_marked(self):
         cells = row((1, measured(2, slow=True), 5), (1, 2, 5))
         self.assertEqual(table.shown(FIGURE, cells["kith-e"], False), "2.00 (2.00 ×)†")
