@@ -25,6 +25,16 @@ pub trait Clients {
     /// What is to be done with sockets, in order.
     fn poll_action(&mut self) -> Option<Action>;
 
+    /// How many bytes may be read for a client now. With 0 there will be an [`Action::Read`].
+    fn room(&mut self, _client: u32, _now: Moment) -> usize {
+        usize::MAX
+    }
+
+    /// How many bytes the kernel may hold of what a client has not read, if that matters.
+    fn receive_buffer(&self, _client: u32) -> Option<usize> {
+        None
+    }
+
     /// Bytes came for a client.
     fn received(&mut self, client: u32, bytes: &[u8], now: Moment);
 
@@ -42,6 +52,9 @@ pub trait Clients {
 
     /// So much of it was taken.
     fn wrote(&mut self, client: u32, taken: usize);
+
+    /// Nothing more is due: what was said so far is all that counts.
+    fn stop(&mut self, now: Moment);
 
     /// How far the run is.
     fn phase(&self) -> &Phase;

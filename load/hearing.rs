@@ -126,7 +126,9 @@ impl Crowd {
             return;
         };
         self.numbers.deliveries += 1;
-        if said.interrupted || said.due < self.people[client as usize].in_since {
+        if self.slow.has(client) || self.slow.has(said.sender) {
+            self.numbers.slow.record(said.due, now);
+        } else if said.interrupted || said.due < self.people[client as usize].in_since {
             self.numbers.after_break.record(said.due, now);
         } else {
             self.numbers.corrected.record(said.due, now);
@@ -185,9 +187,8 @@ impl Crowd {
         person.stage = Stage::In;
         let first = person.identity.is_none();
         // After a break that was the server's doing, what was missed counts with its whole delay.
-        if first || std::mem::take(&mut person.cut) {
-            person.in_since = now;
-        }
+        self.came_back(client, now);
+        let person = &mut self.people[client as usize];
         person.identity = Some((welcome.guest_id, welcome.resume_secret));
         if first {
             person.epoch = lobby.epoch;

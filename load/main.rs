@@ -25,13 +25,17 @@
 
 mod args;
 mod bounds;
+mod breaking;
+mod breaks;
 mod clients;
 mod crowd;
 mod engine;
 mod failure;
 mod files;
+mod flap;
 mod floor;
 mod hearing;
+mod interrupt;
 mod latency;
 mod ledger;
 mod listener;
@@ -39,10 +43,13 @@ mod numbers;
 mod payload;
 mod person;
 mod report;
+mod restarts;
 mod scenario;
 mod schedule;
 #[cfg(test)]
 mod scripted;
+mod serving;
+mod slow;
 mod verdict;
 mod watch;
 
@@ -63,11 +70,19 @@ use crate::crowd::{Crowd, Phase, Target};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::floor::Floor;
+use crate::interrupt::Interrupts;
 use crate::report::{Report, Watched};
+use crate::restarts::Restarts;
+use crate::serving::Service;
 
 fn main() -> ExitCode {
     let done = match args::parse(env::args_os()) {
         Ok(Task::Run(options)) => load(&options),
+        Ok(Task::Print(text)) => {
+            // Whoever asked may have stopped listening.
+            let _ = write!(io::stdout(), "{text}");
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(Task::Floor(address)) => serve(address),
         // Help goes to standard output with status 0, a mistake to standard error with 2.
         Err(error) => error.exit(),
@@ -107,7 +122,12 @@ fn serve(address: SocketAddr) -> Result<ExitCode, Failure> {
 /// From the first connection to the closed books.
 fn run(options: &Options) -> Result<Report, Failure> {
     let target = target(&options.url)?;
-    files::at_least(u64::from(options.plan.clients) + FILES_KEPT)?;
+    let sockets = options.plan.clients + options.plan.flapping();
+    files::at_least(u64::from(sockets) + FILES_KEPT)?;
+    let mut engine = Engine::new(target.address, sockets)?;
+    let mut restarts = serve_for(options, target.address, &engine)?;
+    let mut interrupts = Interrupts::new()?;
+    engine.wake_for(&mut interrupts)?;
     let mut server = match options.pid {
         Some(pid) => Some((pid, look(pid)?)),
         // Not found, or not to be looked at, is no reason not to run.
@@ -118,12 +138,21 @@ fn run(options: &Options) -> Result<Report, Failure> {
     .map(|(pid, before)| (pid, Watched::since(before)));
     let this = std::process::id();
     let mut own = Watched::since(look(this)?);
-    let mut engine = Engine::new(target.address, options.plan.clients)?;
     let mut crowd = Crowd::new(options.plan, target, Entropy::System, engine.now());
     let mut progress = Progress::default();
     let mut filled = false;
     while !matches!(crowd.phase(), Phase::Over) {
-        engine.turn(&mut crowd, progress.next())?;
+        let restart = restarts
+            .as_ref()
+            .map(|restarts| restarts.next(&crowd, engine.now()));
+        let until = restart.unwrap_or(Moment(u64::MAX)).min(progress.next());
+        engine.turn(&mut crowd, until)?;
+        if interrupts.asked() {
+            crowd.stop(engine.now());
+        }
+        if let Some(restarts) = &mut restarts {
+            restarts.tend(&mut crowd, engine.now())?;
+        }
         progress.tell(&crowd, engine.now());
         if !filled && !matches!(crowd.phase(), Phase::Filling(_)) {
             filled = true;
@@ -141,7 +170,26 @@ fn run(options: &Options) -> Result<Report, Failure> {
         Some((pid, watched))
     });
     let (numbers, verdict) = crowd.finish();
-    Ok(Report::new(options, &numbers, verdict, server, own))
+    let lives = restarts.map(|restarts| restarts.finish(|| engine.now()));
+    let lives = lives.transpose()?.unwrap_or_default();
+    Ok(Report::new(options, &numbers, verdict, server, own, lives))
+}
+
+/// Starts the server, if that is asked for.
+fn serve_for(
+    options: &Options,
+    address: SocketAddr,
+    engine: &Engine,
+) -> Result<Option<Restarts>, Failure> {
+    let Some(command) = options.serve.clone() else {
+        return Ok(None);
+    };
+    let service = Service {
+        command,
+        address,
+        output: options.serve_output.clone(),
+    };
+    Restarts::begin(service, options.plan, || engine.now()).map(Some)
 }
 
 /// A line a second while it runs, to standard error, so that the summary stands alone.

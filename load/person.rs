@@ -39,6 +39,8 @@ pub struct Person {
     pub waiting: VecDeque<Which>,
     /// The swarm cut it, and it is not back yet.
     pub cut: bool,
+    /// It was among those whom a break threw out, and has not come back from it.
+    pub missed: bool,
     /// Whether it is on the list of those who have something to write.
     pub dirty: bool,
 }
