@@ -26,14 +26,18 @@
 
 mod args;
 mod bounds;
+mod breaking;
+mod breaks;
 mod clients;
 mod counting;
 mod crowd;
 mod engine;
 mod failure;
 mod files;
+mod flap;
 mod floor;
 mod hearing;
+mod interrupt;
 mod latency;
 mod ledger;
 mod listener;
@@ -42,10 +46,14 @@ mod payload;
 mod person;
 mod raw;
 mod report;
+mod restarts;
 mod scenario;
 mod schedule;
 #[cfg(test)]
 mod scripted;
+mod serving;
+mod slow;
+mod talking;
 mod verdict;
 mod watch;
 
@@ -66,14 +74,22 @@ use crate::crowd::{Crowd, Phase, Target};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::floor::Floor;
+use crate::interrupt::Interrupts;
 use crate::payload::Run;
 use crate::raw::{Expect, Opaque, Pings, Raw};
 use crate::report::{Report, Watched};
+use crate::restarts::Restarts;
 use crate::scenario::Speech;
+use crate::serving::Service;
 
 fn main() -> ExitCode {
     let done = match args::parse(env::args_os()) {
         Ok(Task::Run(options)) => load(&options),
+        Ok(Task::Print(text)) => {
+            // Whoever asked may have stopped listening.
+            let _ = write!(io::stdout(), "{text}");
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(Task::Floor(address)) => serve(address),
         // Help goes to standard output with status 0, a mistake to standard error with 2.
         Err(error) => error.exit(),
@@ -140,7 +156,12 @@ fn drive<C: Clients>(
     address: SocketAddr,
     clients: impl FnOnce(Moment) -> C,
 ) -> Result<Report, Failure> {
-    files::at_least(u64::from(options.plan.clients) + FILES_KEPT)?;
+    let sockets = options.plan.clients + options.plan.flapping();
+    files::at_least(u64::from(sockets) + FILES_KEPT)?;
+    let mut engine = Engine::new(address, sockets)?;
+    let mut restarts = serve_for(options, address, &engine)?;
+    let mut interrupts = Interrupts::new()?;
+    engine.wake_for(&mut interrupts)?;
     let mut server = match options.pid {
         Some(pid) => Some((pid, look(pid)?)),
         // Not found, or not to be looked at, is no reason not to run.
@@ -149,12 +170,21 @@ fn drive<C: Clients>(
     .map(|(pid, before)| (pid, Watched::since(before)));
     let this = std::process::id();
     let mut own = Watched::since(look(this)?);
-    let mut engine = Engine::new(address, options.plan.clients)?;
     let mut crowd = clients(engine.now());
     let mut progress = Progress::default();
     let mut filled = false;
     while !matches!(crowd.phase(), Phase::Over) {
-        engine.turn(&mut crowd, progress.next())?;
+        let restart = restarts
+            .as_ref()
+            .map(|restarts| restarts.next(&crowd, engine.now()));
+        let until = restart.unwrap_or(Moment(u64::MAX)).min(progress.next());
+        engine.turn(&mut crowd, until)?;
+        if interrupts.asked() {
+            crowd.stop(engine.now());
+        }
+        if let Some(restarts) = &mut restarts {
+            restarts.tend(&mut crowd, engine.now())?;
+        }
         progress.tell(&crowd, engine.now());
         if !filled && !matches!(crowd.phase(), Phase::Filling(_)) {
             filled = true;
@@ -172,7 +202,26 @@ fn drive<C: Clients>(
         Some((pid, watched))
     });
     let (numbers, verdict) = crowd.finish();
-    Ok(Report::new(options, &numbers, verdict, server, own))
+    let lives = restarts.map(|restarts| restarts.finish(|| engine.now()));
+    let lives = lives.transpose()?.unwrap_or_default();
+    Ok(Report::new(options, &numbers, verdict, server, own, lives))
+}
+
+/// Starts the server, if that is asked for.
+fn serve_for(
+    options: &Options,
+    address: SocketAddr,
+    engine: &Engine,
+) -> Result<Option<Restarts>, Failure> {
+    let Some(command) = options.serve.clone() else {
+        return Ok(None);
+    };
+    let service = Service {
+        command,
+        address,
+        output: options.serve_output.clone(),
+    };
+    Restarts::begin(service, options.plan, || engine.now()).map(Some)
 }
 
 /// A line a second while it runs, to standard error, so that the summary stands alone.

@@ -7,13 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::args::Options;
+use crate::breaks::Told;
 use crate::latency::Percentiles;
 use crate::numbers::Numbers;
+use crate::restarts::Life;
 use crate::verdict::{Fault, Verdict};
 use crate::watch::Usage;
 
@@ -26,7 +29,7 @@ pub struct Report {
     /// [`FORMAT`].
     pub format: u32,
     /// The scenario's name.
-    pub scenario: &'static str,
+    pub scenario: String,
     /// The server's address.
     pub url: String,
     /// What was to be done.
@@ -41,6 +44,16 @@ pub struct Report {
     pub latency: Latencies,
     /// What went over the wire.
     pub traffic: Traffic,
+    /// When everybody was out at once, and how long it took until they were back.
+    pub breaks: Vec<Told>,
+    /// What started the server, if the swarm did that.
+    pub serve: Option<String>,
+    /// Where that printed, if it has a name.
+    pub serve_output: Option<PathBuf>,
+    /// The lives of that server.
+    pub lives: Vec<Life>,
+    /// Whether somebody stopped the run before its end.
+    pub interrupted: bool,
     /// The server's process, if it was there to be looked at from the beginning to the end.
     pub server: Option<Server>,
     /// The swarm's own.
@@ -59,6 +72,11 @@ pub struct PlanTold {
     pub size: usize,
     pub window: usize,
     pub cut: f64,
+    pub waves: u32,
+    pub slow: f64,
+    pub flap: f64,
+    pub restart: &'static str,
+    pub every_s: f64,
     pub flood: bool,
     pub count: bool,
 }
@@ -72,6 +90,8 @@ pub struct Latencies {
     pub uncorrected: Percentiles,
     /// Until it was heard by, or from, somebody whom the swarm had cut off.
     pub after_break: Percentiles,
+    /// Until it was heard by, or from, a slow reader.
+    pub slow: Percentiles,
     /// Until its sender was told.
     pub acknowledged: Percentiles,
     /// From `connect` to `welcome`.
@@ -95,6 +115,8 @@ pub struct Traffic {
     pub bytes_out: u64,
     /// Connections that the swarm cut.
     pub cuts: u64,
+    /// Connections that were opened besides, to get nothing done.
+    pub flaps: u64,
     /// Connections that ended otherwise, by close code or `lost`.
     pub ended: BTreeMap<String, u64>,
 }
@@ -163,11 +185,13 @@ impl Report {
         verdict: Verdict,
         server: Option<(u32, Watched)>,
         swarm: Watched,
+        lives: Vec<Life>,
     ) -> Self {
-        let broken = options.limits.broken(&verdict, &numbers.corrected);
+        let mut broken = options.limits.broken(&verdict, &numbers.corrected);
+        broken.extend(lives.iter().filter_map(Life::wrong));
         Self {
             format: FORMAT,
-            scenario: options.scenario,
+            scenario: options.scenario.clone(),
             url: options.url.to_string(),
             plan: PlanTold::new(options),
             held: broken.is_empty(),
@@ -177,6 +201,7 @@ impl Report {
                 corrected: numbers.corrected.percentiles(),
                 uncorrected: numbers.uncorrected.percentiles(),
                 after_break: numbers.after_break.percentiles(),
+                slow: numbers.slow.percentiles(),
                 acknowledged: numbers.acknowledged.percentiles(),
                 sign_in: numbers.sign_in.percentiles(),
             },
@@ -188,8 +213,14 @@ impl Report {
                 bytes_in: numbers.bytes_in,
                 bytes_out: numbers.bytes_out,
                 cuts: numbers.cuts,
+                flaps: numbers.flaps,
                 ended: numbers.ended.clone(),
             },
+            breaks: numbers.breaks.told(),
+            serve: options.serve.clone(),
+            serve_output: options.serve_output.clone(),
+            lives,
+            interrupted: numbers.interrupted,
             server: server.map(|(pid, watched)| Server {
                 pid,
                 cpu_s: watched.cpu().as_secs_f64(),
@@ -224,6 +255,11 @@ impl PlanTold {
             size: plan.size,
             window: plan.window,
             cut: plan.cut,
+            waves: plan.waves,
+            slow: plan.slow.share,
+            flap: plan.flap,
+            restart: plan.restart.name(),
+            every_s: plan.every.as_secs_f64(),
             flood: plan.flood,
             count: plan.count,
         }
@@ -251,12 +287,32 @@ impl Swarm {
 }
 
 impl Report {
+    fn breaks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let traffic = &self.traffic;
+        if traffic.cuts > 0 || !traffic.ended.is_empty() {
+            write!(f, "breaks       {} cut by the swarm", traffic.cuts)?;
+            for (how, count) in &traffic.ended {
+                write!(f, ", {count} ended by the server ({how})")?;
+            }
+            writeln!(f)?;
+        }
+        for told in &self.breaks {
+            writeln!(f, "break        {told}")?;
+        }
+        if traffic.flaps > 0 {
+            let count = traffic.flaps;
+            writeln!(f, "besides      {count} connections that got nothing done")?;
+        }
+        Ok(())
+    }
+
     fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let latency = &self.latency;
         for (name, percentiles) in [
             ("corrected", &latency.corrected),
             ("uncorrected", &latency.uncorrected),
             ("after break", &latency.after_break),
+            ("slow readers", &latency.slow),
             ("acknowledged", &latency.acknowledged),
             ("sign-in", &latency.sign_in),
             ("own lateness", &self.swarm.lateness),
@@ -304,14 +360,14 @@ impl fmt::Display for Report {
             traffic.bytes_in / 1_000_000,
             traffic.bytes_out / 1_000_000
         )?;
-        if traffic.cuts > 0 || !traffic.ended.is_empty() {
-            write!(f, "breaks       {} cut by the swarm", traffic.cuts)?;
-            for (how, count) in &traffic.ended {
-                write!(f, ", {count} ended by the server ({how})")?;
-            }
-            writeln!(f)?;
-        }
+        self.breaks(f)?;
         self.latencies(f)?;
+        if self.interrupted {
+            writeln!(
+                f,
+                "note         interrupted: this is about what was said until then"
+            )?;
+        }
         if let Some(server) = &self.server {
             writeln!(f, "server       {server}")?;
         }

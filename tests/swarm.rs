@@ -64,6 +64,10 @@ fn against_the_real_server_nothing_is_wrong() {
         ("chatty", &["--talkers", "10"], 20),
         ("reconnect", &["--cut", "0.5"], 20),
         ("idle", &["--rate", "0", "--duration", "100ms"], 0),
+        ("big", &[], 20),
+        ("storm", &["--waves", "2"], 20),
+        ("slow", &["--slow", "0.2", "--slow-turn", "100ms"], 20),
+        ("flap", &["--flap", "1"], 20),
         ("ping", &["--talkers", "10"], 20),
         ("lobby", &["--count"], 20),
     ] {
@@ -76,7 +80,7 @@ fn against_the_real_server_nothing_is_wrong() {
         }
         assert_eq!(verdict["said"], said);
         assert_eq!(verdict["acknowledged"], said);
-        // Everybody but the sender, and in `reconnect` perhaps the sender once more.
+        // Everybody but the sender, and perhaps the sender once more if it was cut.
         let heard = report["traffic"]["deliveries"].as_u64().unwrap();
         let expected = match scenario {
             "ping" => said..=said,
@@ -101,9 +105,11 @@ fn limits_that_do_not_hold_are_named_and_are_the_exit_status() {
 
 /// Every member of the report, and what it is.
 const SHAPE: &str = "\
+breaks: array
 broken: array
 format: number
 held: boolean
+interrupted: boolean
 latency.*.count: number
 latency.*.max: number
 latency.*.p50: number
@@ -111,18 +117,26 @@ latency.*.p90: number
 latency.*.p99: number
 latency.*.p999: number
 latency.*.p9999: number
+lives: array
 plan.burst: number
 plan.clients: number
 plan.count: boolean
 plan.cut: number
 plan.duration_s: number
 plan.flood: boolean
+plan.every_s: number
+plan.flap: number
 plan.ramp_s: number
 plan.rate: number
+plan.restart: string
 plan.size: number
+plan.slow: number
 plan.talkers: number
+plan.waves: number
 plan.window: number
 scenario: string
+serve: null
+serve_output: null
 server.cpu_s: number
 server.cpu_us_per_delivery: number
 server.pid: number
@@ -145,6 +159,7 @@ traffic.cuts: number
 traffic.deliveries: number
 traffic.deliveries_per_second: number
 traffic.ended: object
+traffic.flaps: number
 traffic.handshakes: number
 traffic.handshakes_per_second: number
 url: string
@@ -164,6 +179,7 @@ const NAMED: &[(&str, &[&str])] = &[
             "corrected",
             "uncorrected",
             "after_break",
+            "slow",
             "acknowledged",
             "sign_in",
         ],

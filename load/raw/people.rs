@@ -112,6 +112,17 @@ impl<D: Dialect> Clients for Raw<D> {
         }
     }
 
+    fn stop(&mut self, now: Moment) {
+        match self.phase {
+            Phase::Filling(_) => self.fatal = Some(Failure::Interrupted),
+            Phase::Talking { since, .. } => {
+                self.numbers.interrupted = true;
+                self.settle(since, now);
+            }
+            Phase::Settling(_) | Phase::Over => {}
+        }
+    }
+
     fn phase(&self) -> &Phase {
         &self.phase
     }
