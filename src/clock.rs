@@ -103,6 +103,11 @@ impl<K: Copy> Wheel<K> {
         self.swept = self.swept.max(target);
     }
 
+    /// Gives back the room of slots that were once fuller.
+    pub fn shrink(&mut self) {
+        self.slots.iter_mut().for_each(Vec::shrink_to_fit);
+    }
+
     /// When [`Wheel::expire`] should be called next, if ever.
     pub fn next(&self) -> Option<Moment> {
         if self.occupied == 0 {

@@ -73,8 +73,11 @@ pub const SEGMENTS_KEPT: usize = 128;
 pub const OUTBOX_POOL: usize = 2 * 1024 * 1024;
 /// Queued bytes from which on a pong replaces the one before it; Autobahn wants to see ten in a row.
 pub const PONG_ROOM: usize = 4 * 1024;
-/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms.
-pub const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// How often, at most, what the allocator keeps is given back to the system; it costs some 5 ms. More
+/// than `OFFLINE_AFTER`, so that those who left are forgotten by then.
+pub const TRIM_EVERY: Duration = Duration::from_secs(12);
+/// As many connections are a crowd: once half of one has left, tables are shrunk.
+pub const CROWD: usize = 1024;
 /// Empty tungstenite contexts that a loop keeps. One is enough as long as messages arrive whole.
 pub const CONTEXTS_KEPT: usize = 256;
 /// The read buffer of one context. tungstenite fills it with zeros before every read: a message of
@@ -259,6 +262,7 @@ const _: () = {
     assert!(GROUP_BYTES + TEXT_BYTES < WRITER_QUEUE_BYTES);
     // A sweep keeps up with what its own commit appends.
     assert!(GROUP_COMMANDS < SWEEP_ROWS);
+    assert!(OFFLINE_AFTER.as_secs() < TRIM_EVERY.as_secs());
     assert!(PRESENCE_ALL <= TYPING_UP_TO);
     assert!(TALK_RATE <= TALK_BURST && COMMAND_RATE <= COMMAND_BURST);
     assert!(ADDRESS_TALK_RATE <= ADDRESS_TALK_BURST);

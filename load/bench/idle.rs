@@ -41,8 +41,8 @@ const PER_ADDRESS: usize = 5_000;
 const HOLD: &str = "--hold";
 /// The number online is told every 2 s, and what that took must be free again.
 const SETTLED: Duration = Duration::from_secs(4);
-/// Who left is on the list for 10 s more.
-const FORGOTTEN: Duration = Duration::from_secs(14);
+/// Who left is on the list for 10 s more, and memory goes back some 2 s later, or once more after 24.
+const FORGOTTEN: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().collect();

@@ -29,29 +29,35 @@ pub fn report() {
         "to the socket",
         "per talk",
         "per ping",
+        "per newcomer",
     ];
     let mut table = Table::new(&columns);
     for format in [Format::Proto, Format::Json] {
-        // Per delivery, per talk to one, and for as many pings as come in one read.
+        // Per delivery, per talk to one, for as many pings as come in one read, and for each who comes
+        // in by an upgrade that carries a name.
+        let everybody = LISTENERS + 1;
         let parts = [
             ("*Room::fill*", LISTENERS, LISTENERS),
             ("*Room::write_out*", LISTENERS, LISTENERS),
             ("*Room::fill*", 1, 1),
             ("*Room::fill*", 0, echo::PIPELINED),
-        ];
+        ]
+        .map(|(half, listeners, shares)| (half, listeners, shares * TALKS));
+        let newcomers = ("*Room::enter*", LISTENERS, everybody);
         let mut counted = Vec::new();
-        for (half, listeners, shares) in parts {
+        for (half, listeners, shares) in parts.into_iter().chain([newcomers]) {
             match count(format, half, listeners) {
-                Ok(instructions) => counted.push(instructions / (shares * TALKS) as f64),
+                Ok(instructions) => counted.push(instructions / shares as f64),
                 Err(why) => return println!("not counted: {why}\n"),
             }
         }
-        let row: [&dyn std::fmt::Display; 5] = [
+        let row: [&dyn std::fmt::Display; 6] = [
             &name(format),
             &tenths(counted[0]),
             &tenths(counted[0] + counted[1]),
             &format!("{:.0}", counted[2]),
             &format!("{:.0}", counted[3]),
+            &format!("{:.0}", counted[4]),
         ];
         table.row(&row);
     }

@@ -101,6 +101,7 @@ impl Room {
         room
     }
 
+    #[inline(never)]
     fn enter(&mut self, format: Format, name: &str) -> usize {
         let outside = self.outside.clone();
         let id = self

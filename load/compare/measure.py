@@ -92,7 +92,7 @@ def wait_for_crowd(running, behind, clients):
     while running.files() < clients:
         if behind.process.poll() is not None or time.monotonic() > until:
             raise Unmeasured(f"the crowd did not get in: {behind.last_words()}")
-        time.sleep(0.05)
+        time.sleep(0.25)
 
 
 # --- The swarm --------------------------------------------------------------------------------

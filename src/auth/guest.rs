@@ -4,36 +4,36 @@
 //! the store. So a guest is recognised after a restart, and a million guests who never come back cost
 //! nothing: nothing is kept for any of them.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::chat::name::Name;
-use crate::ids::{AppId, PublicId};
+use crate::ids::{AppId, PublicId, hex};
 
 /// Separates these proofs from whatever else may be made with the same key one day.
 const PURPOSE: &[u8] = b"kith guest resume v1\0";
 
 /// What the secrets of guests are made with.
 #[derive(Clone)]
-pub struct GuestKey([u8; 32]);
+pub struct GuestKey {
+    /// With the key and the purpose taken in, which is half of the work and the same for everybody.
+    begun: Hmac<Sha256>,
+}
 
 impl GuestKey {
     /// Over 32 random bytes that outlive the process.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        let mut begun = Hmac::new_from_slice(&bytes).expect("HMAC takes any key length");
+        begun.update(PURPOSE);
+        Self { begun }
     }
 
     /// The secret of this guest: 64 hexadecimal digits.
     pub fn secret(&self, app: AppId, id: PublicId, name: &Name) -> String {
-        let mut text = String::with_capacity(64);
-        for byte in self.sign(app, id, name) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        hex(&self.sign(app, id, name), &mut [0; 64]).to_owned()
     }
 
     /// Whether `secret` is that of this guest, in a time that does not depend on how much of it is.
@@ -45,8 +45,7 @@ impl GuestKey {
     }
 
     fn sign(&self, app: AppId, id: PublicId, name: &Name) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key length");
-        mac.update(PURPOSE);
+        let mut mac = self.begun.clone();
         mac.update(&app.0.to_be_bytes());
         mac.update(&id.0);
         // Last, because it alone has no fixed length.

@@ -62,6 +62,11 @@ impl Log {
         self.live.get(slot as usize).copied()
     }
 
+    /// Gives back the room of listeners who have left.
+    pub fn shrink(&mut self) {
+        self.live.shrink_to_fit();
+    }
+
     /// Moves the head to an entry that is about to be fanned out.
     pub fn advance(&mut self, seq: Seq, tag: Tag) {
         self.standing.head = seq;

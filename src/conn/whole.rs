@@ -2,14 +2,19 @@
 //!
 //! Floor 2, part of `conn`. Almost every message of a chat is one. What tungstenite does for it is to
 //! take off the mask and to look at the text; but a context costs 60 ns each time, most of them for
-//! clearing a read buffer of 1 KiB, and that is more than everything else which a `ping` costs. So such
-//! a message is taken out of the input directly. Whatever is not as plain as that (a part of a frame,
-//! a fragment, a control frame, a reserved bit, a wrong mask, bad UTF-8) is not judged here: it goes to
-//! tungstenite, which is also what the tests of `websocket.rs` hold this file to.
+//! clearing a read buffer of 1 KiB, and that is more than everything else which a `ping` costs. So
+//! such a message is taken out of the input directly, behind the header as tungstenite reads it.
+//! Whatever is not as plain as that (a part of a frame, a fragment, a control frame, a reserved bit, a
+//! wrong mask, bad UTF-8) is not judged here: it goes to tungstenite's context, to which the tests of
+//! `websocket.rs` hold this file.
+
+use std::io::Cursor;
 
 use bytes::{Bytes, BytesMut};
 use tungstenite::Utf8Bytes;
 use tungstenite::protocol::Role;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::conn::frame::Kind;
 use crate::limits::{CONTEXT_GROWN, WHOLE_BUFFER};
@@ -62,43 +67,25 @@ impl Whole {
     /// Takes the first frame: its kind, its mask, its payload as it came.
     #[inline]
     fn frame<'a>(&self, rest: &mut &'a [u8]) -> Option<(Kind, [u8; 4], &'a [u8])> {
-        let [first, second] = bytes(rest)?;
-        let kind = match first {
-            TEXT => Kind::Text,
-            BINARY => Kind::Binary,
+        let mut cursor = Cursor::new(*rest);
+        let (header, len) = FrameHeader::parse(&mut cursor).ok()??;
+        let kind = match header.opcode {
+            OpCode::Data(Data::Text) => Kind::Text,
+            OpCode::Data(Data::Binary) => Kind::Binary,
             _ => return None,
         };
-        if (second & MASKED != 0) != self.masked {
+        let reserved = header.rsv1 || header.rsv2 || header.rsv3;
+        if !header.is_final || reserved || header.mask.is_some() != self.masked {
             return None;
         }
-        let len = match second & !MASKED {
-            len @ 0..=125 => usize::from(len),
-            126 => usize::from(u16::from_be_bytes(bytes(rest)?)),
-            _ => return None,
-        };
-        if len > self.most {
-            return None;
-        }
-        // Zeros change nothing.
-        let mask = if self.masked { bytes(rest)? } else { [0; 4] };
-        let (payload, behind) = rest.split_at_checked(len)?;
+        let len = usize::try_from(len).ok().filter(|len| *len <= self.most)?;
+        let (_, behind) = rest.split_at_checked(cursor.position() as usize)?;
+        let (payload, behind) = behind.split_at_checked(len)?;
         *rest = behind;
-        Some((kind, mask, payload))
+        // Zeros change nothing.
+        Some((kind, header.mask.unwrap_or_default(), payload))
     }
 }
-
-/// Takes the first bytes, if so many are there.
-#[inline]
-fn bytes<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, behind) = rest.split_first_chunk()?;
-    *rest = behind;
-    Some(*first)
-}
-
-/// A whole message in a frame of its own, without reserved bits.
-const TEXT: u8 = 0x80 | Kind::Text as u8;
-const BINARY: u8 = 0x80 | Kind::Binary as u8;
-const MASKED: u8 = 0x80;
 
 /// Appends a payload without its mask (RFC 6455 section 5.3), eight bytes at a time.
 #[inline]

@@ -37,6 +37,20 @@ impl Lists {
         }
         urgent.pop_front().map(|id| (id, Dirty::Urgent))
     }
+
+    /// Gives back what is not in use.
+    pub(super) fn shrink(&mut self) {
+        for queue in [&mut self.urgent, &mut self.bulk] {
+            queue.shrink_to_fit();
+        }
+        let lists = [
+            &mut self.ready,
+            &mut self.drained,
+            &mut self.doomed,
+            &mut self.due,
+        ];
+        lists.into_iter().for_each(Vec::shrink_to_fit);
+    }
 }
 
 /// Queues a peer to be flushed, once; one that waits with the many may move to the first.

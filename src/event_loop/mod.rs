@@ -179,7 +179,7 @@ impl<I: Stop> EventLoop<I> {
         self.exchange.expire(now);
         self.exchange.flush(now);
         self.exchange.reap(now);
-        self.thrift.turn(&self.exchange.metrics, now.mono);
+        self.thrift.turn(&mut self.exchange, now.mono);
         self.drained(now)
     }
 

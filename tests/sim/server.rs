@@ -224,7 +224,13 @@ impl Server {
             |one, _, now| one.exchange.read(now),
             |one, _, now| one.exchange.expire(now),
             |one, _, now| one.exchange.flush(now),
-            |one, _, now| one.exchange.reap(now),
+            |one, _, now| {
+                one.exchange.reap(now);
+                // The loop does it seldom, and it may be done at any time.
+                if one.exchange.len().is_multiple_of(2) {
+                    one.exchange.shrink();
+                }
+            },
         ];
         for step in steps.iter().take(phases) {
             step(self, answers, now);

@@ -166,6 +166,14 @@ impl Hub {
         [later, self.people.next_due()].into_iter().flatten().min()
     }
 
+    /// Gives back the room that its tables have beyond what is in them. Changes nothing else.
+    pub fn shrink(&mut self) {
+        self.sessions.shrink();
+        self.lobby.shrink();
+        self.later.shrink_to_fit();
+        self.outputs.shrink_to_fit();
+    }
+
     /// Who hears what happens in this conversation.
     pub fn live(&self, conv: ConvId) -> &[ConnId] {
         if conv == self.lobby.conv() {

@@ -154,6 +154,13 @@ impl Sessions {
         self.slots[conn.index as usize].take()
     }
 
+    /// Gives back the room behind the last one.
+    pub(super) fn shrink(&mut self) {
+        let used = self.slots.iter().rposition(Option::is_some);
+        self.slots.truncate(used.map_or(0, |last| last + 1));
+        self.slots.shrink_to_fit();
+    }
+
     /// Counts one more or one less with a name.
     pub(super) const fn count_named(&mut self, one: Named) {
         match one {
