@@ -53,6 +53,16 @@ pub const FILES_KEPT: u64 = 32;
 pub const LOOK: Duration = Duration::from_millis(20);
 /// The longest latency that has a place of its own in a histogram; a longer one counts as this.
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
+/// How long a step of a search takes, unless it is said otherwise.
+pub const SEARCH_STEP: Duration = Duration::from_secs(3);
+/// What 99 of 100 deliveries may take in a search for which no other bound is given.
+pub const SEARCH_P99: Duration = Duration::from_millis(50);
+/// The lowest and the highest rate that a search tries, in messages per second.
+pub const SEARCH_LEAST: f64 = 0.5;
+/// See `SEARCH_LEAST`.
+pub const SEARCH_MOST: f64 = 1_000_000.0;
+/// A search ends when what breaks is so close to what holds.
+pub const SEARCH_CLOSE: f64 = 1.05;
 /// Times at which everybody was out at once that a report names: a restart every ten seconds for a
 /// day.
 pub const BREAKS: usize = 8640;
@@ -83,6 +93,15 @@ pub const FLAP_AWAY: Duration = Duration::from_millis(100);
 pub const FLAP_BYTE: Duration = Duration::from_millis(5);
 /// Where the floor listens, unless it is told otherwise.
 pub const FLOOR_PORT: u16 = 9092;
+/// How often a run is looked at while it goes on.
+pub const SAMPLE: Duration = Duration::from_secs(1);
+/// Samples that a report holds: ten minutes of seconds. In a longer run neighbours become one,
+/// of two seconds each, then of four, and so on.
+pub const SAMPLES: usize = 600;
+/// Marks that a report holds: a restart every two seconds for half an hour. More are counted.
+pub const MARKS: usize = 1000;
+/// Points of a percentile curve for each power of ten.
+pub const CURVE_STEPS: u32 = 12;
 /// Connections that the floor lets queue in the kernel. More arrive in a storm than it accepts at
 /// once, and who is dropped there waits a second.
 pub const BACKLOG: i32 = 4096;

@@ -67,6 +67,7 @@ impl Crowd {
     /// Everybody counts as cut off until they are back.
     pub(crate) fn all_out(&mut self, kind: Kind, now: Moment) {
         self.numbers.breaks.begin(kind, self.plan.clients, now);
+        self.numbers.marks.push(now, kind.mark());
         for client in 0..self.plan.clients {
             self.people[client as usize].missed = true;
             self.interrupt(client);

@@ -11,6 +11,7 @@ use kith::clock::Moment;
 use serde::Serialize;
 
 use crate::bounds::BREAKS;
+use crate::series::Mark;
 
 /// The breaks of a run, in order; of more than [`BREAKS`] the first are forgotten.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +70,17 @@ pub struct Told {
     /// After a wave, until all were in. After the others everybody waits a while before trying again,
     /// and how long they take says little about the server.
     pub handshakes_per_second: Option<f64>,
+}
+
+impl Kind {
+    /// How it is marked.
+    pub const fn mark(self) -> Mark {
+        match self {
+            Self::Wave => Mark::Wave,
+            Self::Drain => Mark::Drained,
+            Self::Kill => Mark::Killed,
+        }
+    }
 }
 
 impl Breaks {

@@ -13,6 +13,7 @@ use crate::breaks::Kind;
 use crate::crowd::{Action, Phase};
 use crate::failure::Failure;
 use crate::numbers::Numbers;
+use crate::schedule::Pace;
 use crate::verdict::Verdict;
 
 /// A set of clients. See the module.
@@ -66,6 +67,15 @@ pub trait Clients {
     /// Nothing more is due: what was said so far is all that counts.
     fn stop(&mut self, now: Moment);
 
+    /// When it is over: talks again, at this pace.
+    fn again(&mut self, pace: Pace, now: Moment);
+
+    /// Whether everybody has everything, and every message an answer.
+    fn has_all(&self) -> bool;
+
+    /// Messages refused so far.
+    fn refused(&self) -> u64;
+
     /// How far the run is.
     fn phase(&self) -> &Phase;
 
@@ -74,6 +84,11 @@ pub trait Clients {
 
     /// What was counted so far.
     fn numbers(&self) -> &Numbers;
+
+    /// Faults found so far, of any kind. Some are only found when the books are closed.
+    fn faults(&self) -> u64 {
+        0
+    }
 
     /// Why the run cannot go on, if it cannot.
     fn take_failure(&mut self) -> Option<Failure>;

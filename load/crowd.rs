@@ -32,7 +32,8 @@ use crate::numbers::Numbers;
 use crate::payload::Run;
 use crate::person::{Person, Stage};
 use crate::scenario::Plan;
-use crate::schedule::Schedule;
+use crate::schedule::{Pace, Schedule};
+use crate::series::Mark;
 use crate::slow::SlowReaders;
 use crate::verdict::Verdict;
 
@@ -167,9 +168,7 @@ impl Clients for Crowd {
             Phase::Filling(since) => self.fill(since, now),
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
-                let everybody = self.inside == self.plan.clients;
-                let back = everybody && self.numbers.breaks.all_back();
-                let all = back && self.ledger.open() == 0 && self.ledger.all_heard();
+                let all = self.numbers.breaks.all_back() && self.has_all();
                 if all || now >= until {
                     self.phase = Phase::Over;
                 }
@@ -310,6 +309,21 @@ impl Clients for Crowd {
         }
     }
 
+    fn again(&mut self, pace: Pace, now: Moment) {
+        self.plan.pace = pace;
+        self.breaking = Breaking::default();
+        self.talk(now);
+    }
+
+    fn has_all(&self) -> bool {
+        let everybody = self.inside == self.plan.clients;
+        everybody && self.ledger.open() == 0 && self.ledger.all_heard()
+    }
+
+    fn refused(&self) -> u64 {
+        self.ledger.refusals()
+    }
+
     fn phase(&self) -> &Phase {
         &self.phase
     }
@@ -320,6 +334,10 @@ impl Clients for Crowd {
 
     fn numbers(&self) -> &Numbers {
         &self.numbers
+    }
+
+    fn faults(&self) -> u64 {
+        self.ledger.faults()
     }
 
     fn take_failure(&mut self) -> Option<Failure> {
@@ -401,17 +419,7 @@ impl Crowd {
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
-            let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
-            self.flaps.begin(now);
-            self.phase = Phase::Talking {
-                schedule,
-                since: now,
-            };
-            if self.plan.flood {
-                for client in 0..self.plan.talkers() {
-                    self.send_waiting(client, now);
-                }
-            }
+            self.talk(now);
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
             let why = match &self.trouble {
                 Some(trouble) => trouble.to_string(),
@@ -422,6 +430,22 @@ impl Crowd {
                 of: self.plan.clients,
                 why,
             });
+        }
+    }
+
+    /// Messages are due from now on.
+    fn talk(&mut self, now: Moment) {
+        self.numbers.marks.push(now, Mark::Talking);
+        let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
+        self.flaps.begin(now);
+        self.phase = Phase::Talking {
+            schedule,
+            since: now,
+        };
+        if self.plan.flood {
+            for client in 0..self.plan.talkers() {
+                self.send_waiting(client, now);
+            }
         }
     }
 
@@ -451,7 +475,8 @@ impl Crowd {
 
     /// Everything is said.
     fn settle(&mut self, since: Moment, now: Moment) {
-        self.numbers.talked = now.since(since);
+        self.numbers.talked += now.since(since);
+        self.numbers.marks.push(now, Mark::Said);
         self.flaps.end();
         self.numbers.flaps = self.flaps.opened();
         self.phase = Phase::Settling(now.after(self.plan.settle));

@@ -119,7 +119,11 @@ impl fmt::Display for Failure {
                 "cannot listen on {address}: {error}; name another address with --listen"
             ),
             Self::Report(path, error) => {
-                write!(f, "cannot write {}: {error}; check --json", path.display())
+                write!(
+                    f,
+                    "cannot write {}: {error}; name another file",
+                    path.display()
+                )
             }
             Self::System(doing, error) => write!(f, "{doing}: {error}"),
         }

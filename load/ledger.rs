@@ -252,6 +252,16 @@ impl Ledger {
         self.open
     }
 
+    /// Faults found so far. Those of omission are only found when the books are closed.
+    pub fn faults(&self) -> u64 {
+        self.verdict.faults()
+    }
+
+    /// Messages refused so far.
+    pub fn refusals(&self) -> u64 {
+        self.verdict.refused.count()
+    }
+
     /// Whether everybody who is in the room has everything.
     pub fn all_heard(&self) -> bool {
         let mut all = self.listeners.iter();

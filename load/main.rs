@@ -17,7 +17,10 @@
 //!                                       numbers    v
 //!                                         |      verdict
 //!                                         v        v
-//! watch     /proc ------------------->  report     JSON, and a summary
+//! watch     /proc ---> observe ------->  report     JSON, a summary, a page
+//!                         |  series                 a sample a second, marks
+//!                         v
+//!                      progress                     on the terminal while it runs
 //!
 //! floor     a server of its own: the least that there can be
 //! ```
@@ -42,8 +45,11 @@ mod latency;
 mod ledger;
 mod listener;
 mod numbers;
+mod observe;
+mod page;
 mod payload;
 mod person;
+mod progress;
 mod raw;
 mod report;
 mod restarts;
@@ -51,9 +57,13 @@ mod scenario;
 mod schedule;
 #[cfg(test)]
 mod scripted;
+mod search;
+mod searching;
+mod series;
 mod serving;
 mod slow;
 mod talking;
+mod units;
 mod verdict;
 mod watch;
 
@@ -61,11 +71,13 @@ use std::env;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::Instant;
 
 use kith::clock::Moment;
 use kith::ids::Entropy;
+use time::OffsetDateTime;
 
 use crate::args::{Options, Task, Url};
 use crate::bounds::FILES_KEPT;
@@ -75,11 +87,15 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::floor::Floor;
 use crate::interrupt::Interrupts;
+use crate::observe::{Observer, Scene};
 use crate::payload::Run;
+use crate::progress::Progress;
 use crate::raw::{Expect, Opaque, Pings, Raw};
-use crate::report::{Report, Watched};
+use crate::report::{Report, SCHEMA, Seen};
 use crate::restarts::Restarts;
 use crate::scenario::Speech;
+use crate::search::Ended;
+use crate::searching::Searching;
 use crate::serving::Service;
 
 fn main() -> ExitCode {
@@ -91,6 +107,10 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Ok(Task::Floor(address)) => serve(address),
+        Ok(Task::Schema) => {
+            let _ = write!(io::stdout(), "{SCHEMA}");
+            Ok(ExitCode::SUCCESS)
+        }
         // Help goes to standard output with status 0, a mistake to standard error with 2.
         Err(error) => error.exit(),
     };
@@ -158,61 +178,53 @@ fn drive<C: Clients>(
 ) -> Result<Report, Failure> {
     let sockets = options.plan.clients + options.plan.flapping();
     files::at_least(u64::from(sockets) + FILES_KEPT)?;
+    let mut restarts = serve_for(options, address)?;
+    // Looking for the server takes its time, so the clock starts after it.
+    let mut observer = Observer::new(options.pid, address, progress(options))?;
     let mut engine = Engine::new(address, sockets)?;
-    let mut restarts = serve_for(options, address, &engine)?;
     let mut interrupts = Interrupts::new()?;
     engine.wake_for(&mut interrupts)?;
-    let mut server = match options.pid {
-        Some(pid) => Some((pid, look(pid)?)),
-        // Not found, or not to be looked at, is no reason not to run.
-        None => watch::listener(address).and_then(|pid| Some((pid, watch::usage(pid).ok()?))),
-    }
-    .map(|(pid, before)| (pid, Watched::since(before)));
-    let this = std::process::id();
-    let mut own = Watched::since(look(this)?);
+    let started = OffsetDateTime::now_utc();
     let mut crowd = clients(engine.now());
-    let mut progress = Progress::default();
-    let mut filled = false;
-    while !matches!(crowd.phase(), Phase::Over) {
-        let restart = restarts
-            .as_ref()
-            .map(|restarts| restarts.next(&crowd, engine.now()));
-        let until = restart.unwrap_or(Moment(u64::MAX)).min(progress.next());
-        engine.turn(&mut crowd, until)?;
-        if interrupts.asked() {
-            crowd.stop(engine.now());
+    let mut search = Searching::new(options)?;
+    let ended = loop {
+        while !matches!(crowd.phase(), Phase::Over) {
+            let restart = restarts.as_ref().map(|one| one.next(&crowd, engine.now()));
+            let until = restart.unwrap_or(Moment(u64::MAX)).min(observer.next());
+            engine.turn(&mut crowd, until)?;
+            if interrupts.asked() {
+                crowd.stop(engine.now());
+            }
+            if let Some(restarts) = &mut restarts {
+                restarts.tend(&mut crowd, engine.now())?;
+            }
+            let now = engine.now();
+            observer.look(&Scene::of(&crowd, &options.plan, now), now);
         }
-        if let Some(restarts) = &mut restarts {
-            restarts.tend(&mut crowd, engine.now())?;
+        match search
+            .as_mut()
+            .map(|search| search.step(&mut crowd, engine.now()))
+        {
+            None => break Ended::Found,
+            Some(Some(ended)) => break ended,
+            Some(None) => {}
         }
-        progress.tell(&crowd, engine.now());
-        if !filled && !matches!(crowd.phase(), Phase::Filling(_)) {
-            filled = true;
-            own.filled = look(this)?;
-            // A server whose process is gone by now has other news for us.
-            server = server.and_then(|(pid, mut watched)| {
-                watched.filled = watch::usage(pid).ok()?;
-                Some((pid, watched))
-            });
-        }
-    }
-    own.after = look(this)?;
-    server = server.and_then(|(pid, mut watched)| {
-        watched.after = watch::usage(pid).ok()?;
-        Some((pid, watched))
-    });
+    };
     let (numbers, verdict) = crowd.finish();
-    let lives = restarts.map(|restarts| restarts.finish(|| engine.now()));
-    let lives = lives.transpose()?.unwrap_or_default();
-    Ok(Report::new(options, &numbers, verdict, server, own, lives))
+    let found = search.map(|search| search.finish(ended));
+    let observed = observer.finish(&numbers);
+    let served = restarts.map(|restarts| restarts.finish(|| engine.now()));
+    let served = served.transpose()?;
+    let seen = Seen {
+        observed,
+        served,
+        found,
+    };
+    Ok(Report::new(options, started, &numbers, verdict, seen))
 }
 
 /// Starts the server, if that is asked for.
-fn serve_for(
-    options: &Options,
-    address: SocketAddr,
-    engine: &Engine,
-) -> Result<Option<Restarts>, Failure> {
+fn serve_for(options: &Options, address: SocketAddr) -> Result<Option<Restarts>, Failure> {
     let Some(command) = options.serve.clone() else {
         return Ok(None);
     };
@@ -221,58 +233,32 @@ fn serve_for(
         address,
         output: options.serve_output.clone(),
     };
-    Restarts::begin(service, options.plan, || engine.now()).map(Some)
+    let began = Instant::now();
+    let clock = || Moment(began.elapsed().as_nanos() as u64);
+    Restarts::begin(service, options.plan, clock).map(Some)
 }
 
-/// A line a second while it runs, to standard error, so that the summary stands alone.
-#[derive(Debug, Default)]
-struct Progress {
-    told: Moment,
-    deliveries: u64,
-}
-
-impl Progress {
-    const EVERY: Duration = Duration::from_secs(1);
-
-    fn next(&self) -> Moment {
-        self.told.after(Self::EVERY)
-    }
-
-    fn tell(&mut self, crowd: &impl Clients, now: Moment) {
-        if now < self.next() {
-            return;
-        }
-        let numbers = crowd.numbers();
-        let seconds = now.since(self.told).as_secs_f64();
-        let rate = (numbers.deliveries - self.deliveries) as f64 / seconds;
-        (self.told, self.deliveries) = (now, numbers.deliveries);
-        let doing = match crowd.phase() {
-            Phase::Filling(_) => "filling",
-            Phase::Talking { .. } => "talking",
-            Phase::Settling(_) => "settling",
-            Phase::Over => "over",
-        };
-        let (at, inside) = (now.0 / 1_000_000_000, crowd.inside());
-        let p99 = numbers.corrected.at(0.99).as_secs_f64() * 1000.0;
-        let _ = writeln!(
-            io::stderr(),
-            "{at:>4} s  {doing:<8}  {inside} in  {rate:.0} deliveries/s  p99 so far {p99:.1} ms"
-        );
-    }
+fn progress(options: &Options) -> Progress {
+    let title = format!("{} at {}", options.scenario, options.url);
+    let of = |name| env::var(name).ok();
+    let (term, no_color) = (of("TERM"), of("NO_COLOR"));
+    Progress::new(title, term.as_deref(), no_color.as_deref())
 }
 
 fn write(options: &Options, report: Report) -> Result<Report, Failure> {
+    let save = |path: &PathBuf, text: &str| {
+        fs::write(path, text).map_err(|error| Failure::Report(path.clone(), error))
+    };
     if let Some(path) = &options.json {
         let mut json = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::Report(path.clone(), error.into()))?;
         json.push('\n');
-        fs::write(path, json).map_err(|error| Failure::Report(path.clone(), error))?;
+        save(path, &json)?;
+    }
+    if let Some(path) = &options.html {
+        save(path, &page::page(&report))?;
     }
     Ok(report)
-}
-
-fn look(pid: u32) -> Result<watch::Usage, Failure> {
-    watch::usage(pid).map_err(|error| Failure::NoProcess(pid, error))
 }
 
 fn target(url: &Url) -> Result<Target, Failure> {

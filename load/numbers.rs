@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::breaks::Breaks;
 use crate::latency::Latency;
+use crate::series::Marks;
 
 /// Everything that is counted in one run.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Numbers {
     pub talked: Duration,
     /// Somebody did not want to wait until the end of that.
     pub interrupted: bool,
+    /// What happened, and when.
+    pub marks: Marks,
 }
 
 impl Numbers {
@@ -69,6 +72,7 @@ impl Numbers {
             filled: Duration::ZERO,
             talked: Duration::ZERO,
             interrupted: false,
+            marks: Marks::default(),
         }
     }
 }

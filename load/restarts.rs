@@ -4,6 +4,7 @@
 //! how it ended, and what memory it held just before.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::thread;
 
@@ -17,7 +18,7 @@ use crate::crowd::Phase;
 use crate::failure::Failure;
 use crate::scenario::{Plan, Restart};
 use crate::serving::{News, Service, Serving, said};
-use crate::watch;
+use crate::watch::Watch;
 
 /// A server, and when it is to be restarted.
 #[derive(Debug)]
@@ -27,6 +28,17 @@ pub struct Restarts {
     /// How often it was.
     done: u32,
     lives: VecDeque<Life>,
+}
+
+/// The server that the swarm started, when it is gone.
+#[derive(Clone, Debug, Serialize)]
+pub struct Served {
+    /// What started it.
+    pub command: String,
+    /// Where it printed, if that has a name.
+    pub output: Option<PathBuf>,
+    /// Its lives in order, the newest of them if there were many.
+    pub lives: Vec<Life>,
 }
 
 /// One life of the server.
@@ -100,18 +112,25 @@ impl Restarts {
         Ok(())
     }
 
-    /// Ends the server for good; gives its lives, the newest of them if there were many.
+    /// Ends the server for good.
     ///
     /// # Errors
     /// It does not end.
-    pub fn finish(mut self, clock: impl Fn() -> Moment) -> Result<Vec<Life>, Failure> {
+    pub fn finish(mut self, clock: impl Fn() -> Moment) -> Result<Served, Failure> {
         if !self.serving.is_ending() {
             self.end(Kind::Drain, clock());
         }
         loop {
             if let Some(News::Ended(status)) = self.serving.poll(clock())? {
                 self.over(status);
-                return Ok(self.lives.into());
+                let Service {
+                    command, output, ..
+                } = self.serving.service().clone();
+                return Ok(Served {
+                    command,
+                    output,
+                    lives: self.lives.into(),
+                });
             }
             thread::sleep(SERVE_LOOK);
         }
@@ -126,7 +145,7 @@ impl Restarts {
             pid,
             ended_by: kind,
             with: String::new(),
-            resident: watch::usage(pid).map_or(0, |usage| usage.resident),
+            resident: resident(pid).unwrap_or(0),
         });
         match kind {
             Kind::Kill => self.serving.kill(now),
@@ -151,11 +170,19 @@ impl Restarts {
     }
 }
 
-impl Life {
-    /// What is wrong with how it ended, if anything is.
-    pub fn wrong(&self) -> Option<String> {
-        let Self { pid, with, .. } = self;
-        let wrong = self.ended_by == Kind::Drain && with != "status 0";
-        wrong.then(|| format!("the server (process {pid}) was asked to end, and did with {with}"))
+impl Served {
+    /// One sentence for each life that did not end in good order when it was asked to.
+    pub fn wrong(&self) -> Vec<String> {
+        let asked = self.lives.iter();
+        let asked = asked.filter(|life| life.ended_by == Kind::Drain && life.with != "status 0");
+        let sentence = |Life { pid, with, .. }: &Life| {
+            format!("the server (process {pid}) was asked to end, and did with {with}")
+        };
+        asked.map(sentence).collect()
     }
+}
+
+fn resident(pid: u32) -> Option<u64> {
+    let holdings = Watch::new(pid, None).ok()?.holdings();
+    holdings.map(|holdings| holdings.resident)
 }

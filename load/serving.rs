@@ -90,6 +90,11 @@ impl Serving {
         self.child.id()
     }
 
+    /// What is started.
+    pub const fn service(&self) -> &Service {
+        &self.service
+    }
+
     /// Whether it is there and was not asked to end.
     pub fn is_up(&self) -> bool {
         self.state == State::Up

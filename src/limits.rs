@@ -54,6 +54,10 @@ pub const OUTBOX_SOFT: usize = 256 * 1024;
 pub const OUTBOX_HARD: usize = 1024 * 1024;
 /// Queued bytes at which a listener that is behind gets its next page.
 pub const OUTBOX_LOW: usize = 64 * 1024;
+/// Bytes of one connection that the kernel takes before it has sent them. Left alone it took 2.6 MiB
+/// of somebody who had stopped reading, ten times `OUTBOX_SOFT`, and 500 of them held up everybody
+/// until they were full; what is in an outbox is counted.
+pub const KERNEL_UNSENT: i32 = 128 * 1024;
 /// Frames up to this size are copied into each outbox, larger ones are queued by reference.
 pub const SHARE_ABOVE: usize = 4 * 1024;
 /// Pieces handed to one `writev`.
@@ -231,6 +235,9 @@ pub const LOG_QUEUE: usize = 16 * 1024;
 /// Bytes of one log line; what is longer is cut, and says so. The queue is bounded in lines, this
 /// bounds it in bytes (32 MiB).
 pub const LOG_LINE: usize = 2048;
+/// How late a line may be printed because its printer gathers lines: at most 200 times a second it has
+/// to be woken.
+pub const LOG_NAP: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for the log to be written out; a pipe that nobody reads
 /// may hold it up for ever.
 pub const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
@@ -246,7 +253,7 @@ const _: () = {
     assert!(OUTBOX_CHUNK < OUTBOX_LOW && OUTBOX_CHUNK < OUTBOX_POOL);
     assert!(CONTEXT_BYTES < CONTEXT_GROWN && CONTEXT_GROWN < FRAME_BYTES);
     assert!(CONTEXT_GROWN <= WHOLE_BUFFER);
-    assert!(PONG_ROOM < OUTBOX_LOW);
+    assert!(PONG_ROOM < OUTBOX_LOW && KERNEL_UNSENT as usize <= OUTBOX_SOFT);
     // A segment's number, and a place in it, are 16 bits long.
     assert!(SEGMENTS <= u16::MAX as usize && OUTBOX_CHUNK <= u16::MAX as usize);
     // A page that follows what may still be queued stays below the cut, also when JSON writes every
@@ -268,4 +275,5 @@ const _: () = {
     assert!(ADDRESS_TALK_RATE <= ADDRESS_TALK_BURST);
     assert!(TALK_BURST <= COMMAND_BURST && TALK_BURST <= ADDRESS_TALK_BURST);
     assert!(LOG_FLUSH_WAIT.as_secs() < DRAIN_WAIT.as_secs());
+    assert!(LOG_NAP.as_millis() < LOG_FLUSH_WAIT.as_millis());
 };

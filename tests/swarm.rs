@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use common::Folder;
 use common::server::Server;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SWARM: &str = env!("CARGO_BIN_EXE_kith-swarm");
 
@@ -35,6 +35,8 @@ const LITTLE: &[&str] = &[
     "1s",
     "--json",
     "r.json",
+    "--html",
+    "r.html",
 ];
 
 /// Runs against a server of its own; gives the exit status, the report and the summary.
@@ -50,11 +52,10 @@ fn run(scenario: &str, more: &[&str]) -> (Option<i32>, Value, String) {
     let errors = String::from_utf8(output.stderr).unwrap();
     let json = std::fs::read_to_string(folder.path().join("r.json"));
     let json = json.unwrap_or_else(|error| panic!("{error}: {errors}"));
-    (
-        output.status.code(),
-        serde_json::from_str(&json).unwrap(),
-        text,
-    )
+    let report = serde_json::from_str(&json).unwrap();
+    assert_eq!(complaints(&report), [""; 0], "{scenario}");
+    stands_alone(&std::fs::read_to_string(folder.path().join("r.html")).unwrap());
+    (output.status.code(), report, text)
 }
 
 #[test]
@@ -103,141 +104,118 @@ fn limits_that_do_not_hold_are_named_and_are_the_exit_status() {
     assert!(text.contains("NOT HELD     p50: "), "{text}");
 }
 
-/// Every member of the report, and what it is.
-const SHAPE: &str = "\
-breaks: array
-broken: array
-format: number
-held: boolean
-interrupted: boolean
-latency.*.count: number
-latency.*.max: number
-latency.*.p50: number
-latency.*.p90: number
-latency.*.p99: number
-latency.*.p999: number
-latency.*.p9999: number
-lives: array
-plan.burst: number
-plan.clients: number
-plan.count: boolean
-plan.cut: number
-plan.duration_s: number
-plan.flood: boolean
-plan.every_s: number
-plan.flap: number
-plan.ramp_s: number
-plan.rate: number
-plan.restart: string
-plan.size: number
-plan.slow: number
-plan.talkers: number
-plan.waves: number
-plan.window: number
-scenario: string
-serve: null
-serve_output: null
-server.cpu_s: number
-server.cpu_us_per_delivery: number
-server.pid: number
-server.resident_after: number
-server.resident_before: number
-server.resident_filled: number
-server.resident_per_client: number
-swarm.cpu_share: number
-swarm.is_bottleneck: boolean
-swarm.lateness.count: number
-swarm.lateness.max: number
-swarm.lateness.p50: number
-swarm.lateness.p90: number
-swarm.lateness.p99: number
-swarm.lateness.p999: number
-swarm.lateness.p9999: number
-traffic.bytes_in: number
-traffic.bytes_out: number
-traffic.cuts: number
-traffic.deliveries: number
-traffic.deliveries_per_second: number
-traffic.ended: object
-traffic.flaps: number
-traffic.handshakes: number
-traffic.handshakes_per_second: number
-url: string
-verdict.*.count: number
-verdict.*.first: null
-verdict.acknowledged: number
-verdict.refused: array
-verdict.said: number
-verdict.strangers: number
-";
-
-/// Latencies and faults are of one shape each; what they are called stands behind the dots here.
-const NAMED: &[(&str, &[&str])] = &[
-    (
-        "latency",
-        &[
-            "corrected",
-            "uncorrected",
-            "after_break",
-            "slow",
-            "acknowledged",
-            "sign_in",
-        ],
-    ),
-    (
-        "verdict",
-        &[
-            "lost",
-            "duplicated",
-            "reordered",
-            "silent-holes",
-            "misdelivered",
-            "altered",
-            "never-seen",
-            "unanswered",
-            "announced-holes",
-        ],
-    ),
-];
-
-#[test]
-fn the_report_has_the_shape_that_is_documented() {
-    let (_, report, text) = run("lobby", &[]);
-    assert_eq!(report["format"], 1);
-    let mut expected: Vec<String> = Vec::new();
-    for line in SHAPE.lines() {
-        let named = NAMED
-            .iter()
-            .find(|(of, _)| line.starts_with(&format!("{of}.*")));
-        match named {
-            Some((_, names)) => expected.extend(names.iter().map(|name| line.replace('*', name))),
-            None => expected.push(line.to_owned()),
+/// A page that is well-formed, can be heard as well as seen, and asks nobody for anything.
+fn stands_alone(page: &str) {
+    let options = roxmltree::ParsingOptions {
+        allow_dtd: true,
+        ..Default::default()
+    };
+    let page = roxmltree::Document::parse_with_options(page, options).unwrap();
+    let mut ids = std::collections::BTreeSet::new();
+    for node in page.descendants().filter(roxmltree::Node::is_element) {
+        assert_ne!(node.tag_name().name(), "script");
+        for attribute in node.attributes() {
+            let (name, value) = (attribute.name(), attribute.value());
+            let refers = ["href", "src", "srcset", "action", "data", "style"].contains(&name);
+            assert!(!refers || value == "data:,", "{name}: {value}");
+            assert!(!name.starts_with("on"), "{name}: {value}");
+            assert!(name != "id" || ids.insert(value), "{value} twice");
         }
     }
-    expected.sort();
-    let mut found = Vec::new();
-    members(&report, "", &mut found);
-    found.sort();
-    assert_eq!(found, expected, "{text}");
+    let style = page.descendants().find(|node| node.has_tag_name("style"));
+    let style = style.unwrap().text().unwrap();
+    assert!(!style.contains("url(") && !style.contains("@import"));
+    let mut drawings = page.descendants().filter(|node| node.has_tag_name("svg"));
+    assert!(drawings.all(|drawing| match drawing.attribute("role") {
+        Some("img") => {
+            let names = drawing.attribute("aria-labelledby").unwrap();
+            names.split(' ').all(|name| ids.contains(name))
+        }
+        _ => drawing.attribute("aria-hidden") == Some("true"),
+    }));
 }
 
-fn members(value: &Value, path: &str, found: &mut Vec<String>) {
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(map) if !map.is_empty() => {
-            for (name, value) in map {
-                let dot = if path.is_empty() { "" } else { "." };
-                members(value, &format!("{path}{dot}{name}"), found);
+#[test]
+fn the_page_shows_the_verdict_the_plots_and_whatever_was_said() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    // What stands in an address stands on the page, as it was typed.
+    let url = format!("ws://{}/ws?a='&b=%3C/p%3E", server.address);
+    let words = ["lobby", "--url", &url, "--max-p50", "0us"];
+    let output = swarm(&[&words, LITTLE].concat(), &folder);
+    assert_eq!(output.status.code(), Some(1));
+    let page = std::fs::read_to_string(folder.path().join("r.html")).unwrap();
+    stands_alone(&page);
+    for shown in [
+        "One limit did not hold",
+        "<h3>Latency over time</h3>",
+        "<h3>Percentiles</h3>",
+        "<h3>Server CPU by thread</h3>",
+        "<h3>Server memory</h3>",
+        "<caption>Latencies</caption>",
+        "p50 at most 0 µs",
+        "?a=&#39;&amp;b=%3C/p%3E",
+    ] {
+        assert!(page.contains(shown), "{shown}");
+    }
+}
+
+#[test]
+fn the_schema_is_printed_as_it_is() {
+    let output = swarm(&["schema"], &Folder::new());
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, include_bytes!("../load/report.schema.json"));
+}
+
+/// What `load/report.schema.json` has against it.
+fn complaints(report: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(include_str!("../load/report.schema.json")).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let errors = validator.iter_errors(report);
+    errors
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+/// `run` holds every report of these tests to the schema; here it is shown that this means
+/// something, and that every number of the schema is found in a report.
+#[test]
+fn the_schema_knows_every_member_and_refuses_what_it_does_not_know() {
+    let (_, report, text) = run("lobby", &[]);
+    assert_eq!(report["format"], 2);
+    assert!(report["samples"][0]["server_cpu"].is_object(), "{text}");
+    assert_eq!(report["marks"][0]["what"], "talking", "{text}");
+    assert!(report["server"]["threads"][0]["cpu_us_per_delivery"].as_f64() > Some(0.0));
+    for (pointer, wrong, says) in [
+        ("", None, "format"),
+        ("/format", Some(json!(1)), "2"),
+        ("/held", Some(json!("yes")), "boolean"),
+        ("/latency/corrected/p99", Some(json!(-1)), "less than"),
+        ("/samples/0/inside", Some(json!(0.5)), "integer"),
+        ("/marks/0/what", Some(json!("nothing")), "talking"),
+        ("/server/threads/0", Some(json!({})), "required"),
+        ("/verdict/lost/more", Some(json!(1)), "more"),
+        ("/more", Some(json!(1)), "more"),
+    ] {
+        let mut broken = report.clone();
+        match wrong {
+            Some(wrong) => {
+                let (parent, name) = pointer.rsplit_once('/').unwrap();
+                let parent = broken.pointer_mut(parent).unwrap();
+                match parent {
+                    Value::Array(list) => list[0] = wrong,
+                    parent => parent[name] = wrong,
+                }
             }
-            return;
+            None => assert!(broken.as_object_mut().unwrap().remove("format").is_some()),
         }
-        Value::Object(_) => "object",
-    };
-    found.push(format!("{path}: {kind}"));
+        let found = complaints(&broken);
+        assert!(
+            found.len() == 1 || says == "required",
+            "{pointer}: {found:?}"
+        );
+        assert!(found[0].contains(says), "{pointer}: {found:?}");
+    }
 }
 
 /// The floor, until it is dropped.
@@ -320,6 +298,7 @@ fn from_the_floor_everything_comes_that_is_to_come() {
         assert_eq!(output.status.code(), Some(0), "{text}");
         let report = std::fs::read_to_string(folder.path().join("r.json")).unwrap();
         let report: Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(complaints(&report), [""; 0], "{text}");
         assert_eq!(report["verdict"]["said"], 20, "{text}");
         assert_eq!(report["verdict"]["acknowledged"], 20, "{text}");
         assert_eq!(report["traffic"]["deliveries"], 20 * heard, "{text}");

@@ -11,6 +11,7 @@ mod values;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -24,8 +25,9 @@ use self::limits::LimitArgs;
 use self::plan::PlanArgs;
 use self::raw::RawArgs;
 use self::url::parse_url;
+use crate::bounds::{SEARCH_LEAST, SEARCH_P99, SEARCH_STEP};
 use crate::raw::Expect;
-use crate::scenario::{Plan, SCENARIOS, Scenario};
+use crate::scenario::{Plan, Restart, SCENARIOS, Scenario};
 use crate::verdict::{Fault, Limits};
 
 /// What the program is to do.
@@ -37,6 +39,8 @@ pub enum Task {
     Print(String),
     /// Be the server that does the least, and listen there.
     Floor(SocketAddr),
+    /// Print the schema of reports.
+    Schema,
 }
 
 /// Everything that is asked for of a run.
@@ -52,6 +56,8 @@ pub struct Options {
     pub raw: (Expect, Offer),
     /// What is good enough.
     pub limits: Limits,
+    /// Whether to look for the highest rate at which that is so.
+    pub search: bool,
     /// What starts the server, if the swarm is to do that: a command for `sh`.
     pub serve: Option<String>,
     /// Where the output of that goes.
@@ -60,6 +66,8 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Where the report goes.
     pub json: Option<PathBuf>,
+    /// Where the page goes.
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Parser)]
@@ -92,12 +100,18 @@ struct Args {
     /// Where its output goes; otherwise only its last words are kept
     #[arg(long, requires = "serve", value_name = "FILE")]
     serve_output: Option<PathBuf>,
+    /// Raise the rate until a limit breaks; say what the server sustains
+    #[arg(long)]
+    search: bool,
     /// Print the scenario as a file, and do nothing else
     #[arg(long)]
     print: bool,
-    /// Write the report here, too
+    /// Write the report here, too; `kith-swarm schema` describes it
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with plots here: one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -114,6 +128,8 @@ enum Instead {
         #[arg(long, default_value = "127.0.0.1:9092", value_name = "ADDRESS")]
         listen: SocketAddr,
     },
+    /// Print the JSON Schema of what --json writes
+    Schema,
 }
 
 const FLOOR_HELP: &str = "\
@@ -129,8 +145,10 @@ need less; what one needs beyond it is what its features cost.";
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Error> {
     let mut words: Vec<_> = words.into_iter().collect();
     let args = typed(&words)?;
-    if let Some(Instead::Floor { listen }) = args.instead {
-        return Ok(Task::Floor(listen));
+    match args.instead {
+        Some(Instead::Floor { listen }) => return Ok(Task::Floor(listen)),
+        Some(Instead::Schema) => return Ok(Task::Schema),
+        None => {}
     }
     let chosen = args
         .scenario
@@ -145,16 +163,20 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
             (path.display().to_string(), said.base, typed(&words)?)
         }
     };
-    let plan = args.plan.plan(&base.plan);
+    let mut plan = args.plan.plan(&base.plan);
     if args.print {
         let printed = Scenario { plan, ..*base };
         return Ok(Task::Print(file::print(&printed)));
     }
-    let limits = args.limits.limits();
+    let mut limits = args.limits.limits();
+    if args.search {
+        search(&mut plan, &mut limits, args.plan.duration())?;
+    }
     fits(&plan, &args.raw, &limits, args.serve.is_some()).map_err(|why| wrong(&why))?;
     Ok(Task::Run(Box::new(Options {
         scenario: name,
         limits,
+        search: args.search,
         url: args.url.unwrap_or_else(|| Url::usual(plan.speech)),
         raw: args.raw.into_parts(),
         plan,
@@ -162,7 +184,28 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
         serve_output: args.serve_output,
         pid: args.pid,
         json: args.json,
+        html: args.html,
     })))
+}
+
+/// What a search needs besides.
+fn search(plan: &mut Plan, limits: &mut Limits, step: Option<Duration>) -> Result<(), clap::Error> {
+    if plan.restart != Restart::Never || plan.waves > 0 {
+        return Err(wrong(
+            "a search is for a server that is left alone: leave out --restart and --waves",
+        ));
+    }
+    if plan.flood || plan.pace.rate < SEARCH_LEAST || plan.talkers() == 0 {
+        return Err(wrong(
+            "a search begins with a rate: name one with --rate, and some --talkers; no --flood",
+        ));
+    }
+    plan.pace.duration = step.unwrap_or(SEARCH_STEP);
+    plan.pace.ramp = Duration::ZERO;
+    if limits.latency.is_empty() {
+        limits.latency.push(("p99", 0.99, SEARCH_P99));
+    }
+    Ok(())
 }
 
 fn typed(words: &[OsString]) -> Result<Args, clap::Error> {
@@ -325,6 +368,8 @@ mod tests {
             (&["lobby", "--rate", "NaN"], "from 0 to 1000000"),
             (&["lobby", "--size", "10"], "44 to 65536 bytes"),
             (&["lobby", "--size", "50"], "66 to 65536 bytes"),
+            (&["storm", "--search"], "leave out --restart and --waves"),
+            (&["idle", "--search"], "name one with --rate"),
             (&["lobby", "--cut", "2"], "from 0 to 1"),
             (&["raw", "--slow", "0.1"], "for what can be resumed"),
             (&["lobby", "--flood", "--cut", "1"], "connections that stay"),

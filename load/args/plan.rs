@@ -79,6 +79,11 @@ pub struct PlanArgs {
 }
 
 impl PlanArgs {
+    /// How long messages are due, if that is given.
+    pub const fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
     /// The plan, with `usual` for what is not given.
     pub fn plan(&self, usual: &Plan) -> Plan {
         let (pace, slow) = (usual.pace, usual.slow);

@@ -33,8 +33,8 @@ pub fn report() {
     ];
     let mut table = Table::new(&columns);
     for format in [Format::Proto, Format::Json] {
-        // Per delivery, per talk to one, for as many pings as come in one read, and for each who comes
-        // in by an upgrade that carries a name.
+        // Per delivery, per talk to one, for as many pings as come in one read, and for each who
+        // comes in by an upgrade that carries a name.
         let everybody = LISTENERS + 1;
         let parts = [
             ("*Room::fill*", LISTENERS, LISTENERS),

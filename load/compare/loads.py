@@ -7,7 +7,7 @@ with opaque payloads of the same size. Knows no process.
 from dataclasses import dataclass
 
 # So long may the last messages be on their way; a server that is slower loses them.
-SETTLE_SECONDS = 20
+SETTLE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Load:
     quick: dict = None
     kind: str = "swarm"
     # For `pair`: what goes on behind it.
-    behind: str = ""
+    behind: "Load" = None
 
     def words(self, dialect, quick):
         """The command line, without the server's address."""
@@ -130,6 +130,16 @@ def resident(report, _):
 OPEN = ("-n", "{n}", "--rate", "{rate}", "--size", "{size}", "--duration", "{seconds}s")
 FLOOD = ("-n", "{n}", "--flood", "--window", "{window}", "--size", "{size}", "--duration", "{seconds}s")
 NEAR_THE_FLOOR = (Goal("kith-e", most=1.10, of_ratio=True),)
+
+# Behind a pair; it counts only, so that the swarm's core is there for the pair.
+CROWD = Load(
+    "crowd",
+    (),
+    raw=("raw", "--talkers", "1", "--count", *OPEN),
+    kith=("lobby", "--talkers", "1", "--count", *OPEN),
+    full={"n": 10_000, "rate": 10, "size": 128, "seconds": 60},
+    quick={"n": 200, "rate": 10, "size": 128, "seconds": 60},
+)
 
 LOADS = (
     Load(
@@ -258,7 +268,7 @@ LOADS = (
             ),
         ),
         kind="pair",
-        behind="fan-10k",
+        behind=CROWD,
         raw=("raw", "--expect", "echo", "--talkers", "{n}", *OPEN),
         kith=("ping", "-n", "{n}", "--rate", "{rate}", "--duration", "{seconds}s"),
         full={"n": 2, "rate": 50, "size": 128, "seconds": 5},

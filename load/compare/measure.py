@@ -11,13 +11,15 @@ import threading
 import time
 from dataclasses import dataclass
 
-from loads import LOADS, SETTLE_SECONDS
+from loads import SETTLE_SECONDS
 from servers import clean_environment, end, pinned, started
 
 # Beyond what a load takes by itself: to fill the room, and for a swarm that is late.
 SPARE_SECONDS = 60
-# A pair is measured while the crowd behind it talks: so much earlier it begins, and later it ends.
+# A pair is measured while the crowd behind it talks, which begins so much earlier, ...
 LEAD_SECONDS = 1
+# ... and on the same core makes way for it.
+CROWD_NICENESS = 10
 # What the kernel is given to bring a process that listens to rest.
 REST_SECONDS = 0.5
 
@@ -75,13 +77,11 @@ def nobody(_load, running, _binaries, _cores, _quick):
 
 def beside_a_crowd(load, running, binaries, cores, quick):
     """The crowd is in and talks before the pair comes, and until it is gone."""
-    crowd = next(each for each in LOADS if each.key == load.behind)
-    seconds = load.seconds(quick) + SPARE_SECONDS
-    with swarm(crowd, running, binaries, cores, quick, seconds=seconds) as behind:
-        wait_for_crowd(running, behind, crowd.clients(quick))
+    with swarm(load.behind, running, binaries, cores, quick, niceness=CROWD_NICENESS) as behind:
+        wait_for_crowd(running, behind, load.behind.clients(quick))
         time.sleep(LEAD_SECONDS)
         with swarm(load, running, binaries, cores, quick) as pair:
-            report = pair.report(seconds + SETTLE_SECONDS)
+            report = pair.report(load.behind.seconds(quick))
         if behind.process.poll() is not None:
             raise Unmeasured(f"the crowd ended early: {behind.last_words()}")
     return report
@@ -138,15 +138,15 @@ class Swarm:
 
 
 @contextlib.contextmanager
-def swarm(load, running, binaries, cores, quick, seconds=None):
-    """The swarm at this server; ended, if it has not ended by itself. `seconds` of talk, if not its own."""
+def swarm(load, running, binaries, cores, quick, niceness=0):
+    """The swarm at this server; ended, if it has not ended by itself."""
     file = running.home / f"{load.key}.json"
     dialect = running.server.dialect
     command = [binaries.swarm, *load.words(dialect, quick)]
     command += ["--url", running.url + load.path(dialect)]
     command += ["--pid", running.pid, "--json", file]
-    if seconds is not None:
-        command += ["--duration", f"{seconds}s"]
+    if niceness:
+        command = ["nice", "-n", niceness, *command]
     run = Swarm(command, cores.swarm, file)
     try:
         yield run

@@ -10,6 +10,8 @@ FORMAT = 1
 REFERENCE = "floor"
 # From here on a loss is worth a word in the cell.
 LOSS_TOLD = 0.0001
+# Of a reason, what fits a cell; the whole is told while it runs.
+REASON_CHARS = 80
 
 
 @dataclass
@@ -56,10 +58,15 @@ def notes(runs):
         found.append(f"lost {lost:.0%}" if lost >= 0.01 else f"lost {lost:.2%}")
     failed = [run.why for run in runs if run.why]
     if failed:
-        found.append(f"{len(failed)} of {len(runs)} failed: {failed[0]}")
+        found.append(f"{len(failed)} of {len(runs)} failed: {short(failed[0])}")
     if any(run.swarm_was_slow() for run in runs):
         found.append("†")
     return found
+
+
+def short(why):
+    """The beginning of a reason: what happened, without the advice."""
+    return why.removeprefix("error: ").split(";")[0][:REASON_CHARS]
 
 
 def number(value, decimals):

@@ -52,7 +52,7 @@ class Cells(unittest.TestCase):
         cells = row((1, 2, Measured(why="refused")), (1, 4, 5))
         self.assertEqual((cells["peer"].median, cells["peer"].ratio), (5, 5))
         self.assertEqual(table.shown(FIGURE, cells["peer"], False), "5.00 (5.00 ×); 1 of 2 failed: refused")
-        cells = row((1, 2, Measured(why="refused")))
+        cells = row((1, 2, Measured(why="error: refused; look at the log")))
         self.assertEqual(table.shown(FIGURE, cells["peer"], False), "1 of 1 failed: refused")
 
     def test_a_loss_is_told(self):

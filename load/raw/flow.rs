@@ -51,14 +51,7 @@ impl<D: Dialect> Raw<D> {
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
-            let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
-            self.phase = Phase::Talking {
-                schedule,
-                since: now,
-            };
-            for client in 0..self.plan.talkers() {
-                self.send(client, now);
-            }
+            self.talk(now);
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
             let why = match &self.trouble {
                 Some(trouble) => trouble.to_string(),
@@ -69,6 +62,18 @@ impl<D: Dialect> Raw<D> {
                 of: self.plan.clients,
                 why,
             });
+        }
+    }
+
+    /// Messages are due from now on.
+    pub(super) fn talk(&mut self, now: Moment) {
+        let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
+        self.phase = Phase::Talking {
+            schedule,
+            since: now,
+        };
+        for client in 0..self.plan.talkers() {
+            self.send(client, now);
         }
     }
 
@@ -92,7 +97,7 @@ impl<D: Dialect> Raw<D> {
 
     /// Everything is said.
     pub(super) fn settle(&mut self, since: Moment, now: Moment) {
-        self.numbers.talked = now.since(since);
+        self.numbers.talked += now.since(since);
         self.phase = Phase::Settling(now.after(self.plan.settle));
     }
 

@@ -22,6 +22,7 @@ use crate::hearing::Trouble;
 use crate::numbers::Numbers;
 use crate::payload::Which;
 use crate::person::Stage;
+use crate::schedule::Pace;
 use crate::verdict::Verdict;
 
 /// One client.
@@ -121,6 +122,19 @@ impl<D: Dialect> Clients for Raw<D> {
             }
             Phase::Settling(_) | Phase::Over => {}
         }
+    }
+
+    fn again(&mut self, pace: Pace, now: Moment) {
+        self.plan.pace = pace;
+        self.talk(now);
+    }
+
+    fn has_all(&self) -> bool {
+        self.books.all_heard()
+    }
+
+    fn refused(&self) -> u64 {
+        self.books.refusals()
     }
 
     fn phase(&self) -> &Phase {

@@ -309,6 +309,12 @@ impl Conn {
         &self.outbox
     }
 
+    /// All of it, if it stands in one piece.
+    #[inline]
+    pub fn whole<'a>(&'a self, shared: &'a Shared) -> Option<&'a [u8]> {
+        self.outbox.whole(&shared.buffers.segments)
+    }
+
     /// The first pieces of it, for one `writev`; returns how many there are.
     pub fn slices<'a>(
         &'a self,
@@ -318,7 +324,7 @@ impl Conn {
         self.outbox.slices(&shared.buffers.segments, into)
     }
 
-    /// An attempt to write what [`Conn::slices`] showed took this many bytes, perhaps none.
+    /// An attempt to write what [`Conn::whole`] or [`Conn::slices`] showed took this many bytes, perhaps none.
     pub fn wrote(&mut self, taken: usize, shared: &mut Shared, now: Now) {
         self.outbox.advance(taken, &mut shared.buffers);
         self.deadlines.wrote(taken, self.outbox.len(), now.mono);

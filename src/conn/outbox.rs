@@ -66,6 +66,16 @@ impl Outbox {
         self.enqueued
     }
 
+    /// All that waits, if it stands in one piece, as it does before nearly every write.
+    #[inline]
+    pub(super) fn whole<'a>(&'a self, segments: &'a Segments) -> Option<&'a [u8]> {
+        match (&self.pieces, self.tail.is_empty(), self.run.is_empty()) {
+            (None, true, _) => Some(segments.bytes(self.run)),
+            (None, false, true) => Some(&self.tail[self.head as usize..]),
+            _ => None,
+        }
+    }
+
     /// The first pieces that wait, for one `writev`; returns how many there are.
     pub(super) fn slices<'a>(
         &'a self,
@@ -400,6 +410,10 @@ mod tests {
             .iter()
             .flat_map(|piece| piece.iter().copied())
             .collect();
+        assert!(
+            out.whole(&buffers.segments)
+                .is_none_or(|whole| whole == shown)
+        );
         let taken = room.min(shown.len());
         let wanted: Vec<u8> = expected.drain(..taken).collect();
         assert_eq!(shown[..taken], wanted);

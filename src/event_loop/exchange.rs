@@ -302,13 +302,19 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
                     budget = budget.saturating_sub(units.max(1));
                     metrics.bytes_out += bytes as u64;
                     metrics.writes += writes as u64;
-                    if peer.flags.writable && !peer.conn.outbox().is_empty() {
+                    let empty = peer.conn.outbox().is_empty();
+                    // An open one that took everything is due no earlier than it was, and not at
+                    // its end: most of a fan-out is done with here.
+                    let settled = empty && peer.conn.is_open() && !peer.flags.awaited;
+                    if peer.flags.writable && !empty {
                         self.mark(id, Dirty::Bulk);
                     } else if peer.conn.wants_poll(shared) && !peer.flags.paused {
                         self.queue_read(id);
                     }
-                    self.tell_drained(id);
-                    self.after(id);
+                    if !settled {
+                        self.tell_drained(id);
+                        self.after(id);
+                    }
                 }
                 Wrote::Broken => self.doom(id),
             }
@@ -316,9 +322,12 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
     }
 
     /// Takes the doomed out of the slab. The last phase of a tick, and the only place where anything
-    /// is removed, so that no phase before it can meet an index that has changed hands.
-    pub fn reap(&mut self, now: Now) {
-        for id in std::mem::take(&mut self.lists.doomed) {
+    /// is removed, so that no phase before it can meet an index that has changed hands. Returns how
+    /// many that were: the files that are free again.
+    pub fn reap(&mut self, now: Now) -> usize {
+        let doomed = std::mem::take(&mut self.lists.doomed);
+        let count = doomed.len();
+        for id in doomed {
             let index = id.index as usize;
             let peer = self.peers.get(index);
             if peer.is_some_and(|peer| peer.flags.upgraded) {
@@ -328,6 +337,7 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
         }
         self.metrics.connections_open = self.peers.len() as u64;
         self.metrics.sessions = self.hub.signed_in() as u64;
+        count
     }
 
     /// When the next tick should begin at the latest, with nothing heard from the kernel.

@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::chat::bucket::Address;
 use crate::clock::Moment;
-use crate::limits::{ACCEPT_BUDGET, ACCEPT_RETRY, BACKLOG};
+use crate::limits::{ACCEPT_BUDGET, ACCEPT_RETRY, BACKLOG, KERNEL_UNSENT};
 
 /// See the module.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ pub enum Accepting {
 }
 
 impl Listener {
-    /// Listens. Connections inherit `TCP_NODELAY`: what goes together was put together already.
+    /// Listens. Connections inherit `TCP_NODELAY` (what goes together was put together already) and
+    /// [`KERNEL_UNSENT`].
     ///
     /// # Errors
     /// The address is taken, not ours, or not allowed.
@@ -56,6 +57,7 @@ impl Listener {
         // A restart must not wait for connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
         socket.set_tcp_nodelay(true)?;
+        bound_unsent(&socket)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(Self {
@@ -113,6 +115,13 @@ impl Listener {
         }
     }
 
+    /// Somebody has left, so there is a file for the next one. Without this a queue of connections
+    /// whose peers had given up was worked off by as many as fit in between two rests: 2,000 of
+    /// them, 100 at a time, kept newcomers waiting for 5 s.
+    pub(super) const fn relieved(&mut self) {
+        self.rest_until = None;
+    }
+
     /// The tick is over; the next one has its own budget.
     pub(super) const fn turn_over(&mut self) {
         self.taken = 0;
@@ -156,10 +165,82 @@ impl Listener {
     }
 }
 
+/// Linux alone is asked for it; elsewhere the kernel takes what it takes.
+#[cfg(target_os = "linux")]
+fn bound_unsent(socket: &Socket) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    let (value, size) = (KERNEL_UNSENT, size_of::<libc::c_int>() as libc::socklen_t);
+    // The call reads `size` bytes of a number that lives until it returns.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const value).cast(),
+            size,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
 /// An address as 16 bytes, IPv4 mapped into IPv6.
 fn address(ip: IpAddr) -> Address {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn accepting_rests_when_there_is_no_file_until_somebody_leaves() {
+        let mut listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let now = Moment(0);
+        let out_of_files = io::Error::from_raw_os_error(libc::EMFILE);
+        let answer = listener.failed(&out_of_files, now);
+        assert!(matches!(answer, Accepting::Exhausted));
+        assert!(matches!(listener.accept(now), Accepting::Enough));
+        let retry = now.after(ACCEPT_RETRY);
+        assert_eq!(listener.poll_timeout(now, true), Some(retry));
+        listener.relieved();
+        assert_eq!(listener.poll_timeout(now, true), Some(now));
+        assert!(matches!(listener.accept(now), Accepting::One(..)));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernel_takes_little_of_what_a_peer_does_not_read() {
+        use std::io::Write;
+
+        let mut listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let peer = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        peer.set_recv_buffer_size(32 * 1024).unwrap();
+        peer.connect(&listener.local_addr().unwrap().into())
+            .unwrap();
+        let Accepting::One(mut stream, _) = listener.accept(Moment(0)) else {
+            panic!("nobody was accepted");
+        };
+        let mut taken = 0;
+        while let Ok(count) = stream.write(&[0; 16 * 1024]) {
+            taken += count;
+        }
+        // Besides it there is what was sent and stands in the peer's own buffer.
+        assert!(taken < KERNEL_UNSENT as usize + 256 * 1024, "{taken}");
     }
 }

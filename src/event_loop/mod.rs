@@ -122,6 +122,8 @@ pub struct EventLoop<I> {
     listener: Listener,
     exchange: Exchange<TcpStream, Lanes>,
     stop: I,
+    /// The kernel says that `stop` has something to say.
+    signalled: bool,
     started: Instant,
     now: Now,
     drain: Option<Drain>,
@@ -151,6 +153,7 @@ impl<I: Stop> EventLoop<I> {
             listener,
             exchange: Exchange::new(setup, lanes, now),
             stop,
+            signalled: false,
             started,
             now,
             drain: None,
@@ -178,7 +181,9 @@ impl<I: Stop> EventLoop<I> {
         self.exchange.read(now);
         self.exchange.expire(now);
         self.exchange.flush(now);
-        self.exchange.reap(now);
+        if self.exchange.reap(now) > 0 {
+            self.listener.relieved();
+        }
         self.thrift.turn(&mut self.exchange, now.mono);
         self.drained(now)
     }
@@ -196,7 +201,8 @@ impl<I: Stop> EventLoop<I> {
             match event.token() {
                 LISTENER => self.listener.ready(),
                 // A wake-up carries nothing; the mailboxes are looked into anyway.
-                MAILBOX | SIGNALS => {}
+                MAILBOX => {}
+                SIGNALS => self.signalled = true,
                 Token(index) => self.exchange.ready(index, readiness(event)),
             }
         }
@@ -248,7 +254,9 @@ impl<I: Stop> EventLoop<I> {
         }
         let commits = self.exchange.backend().commits();
         self.exchange.metrics.commits = commits;
-        if self.stop.asked() && self.drain.is_none() {
+        // Only then: asking is a system call.
+        let signalled = std::mem::take(&mut self.signalled);
+        if signalled && self.stop.asked() && self.drain.is_none() {
             log::info!("stopping: no new connections, finishing what is under way");
             self.listener.close(self.poller.poll.registry());
             self.drain = Some(Drain {

@@ -162,13 +162,9 @@ impl<S: Socket> Peer<S> {
     pub fn flush(&mut self, budget: usize, shared: &mut Shared, now: Now) -> Wrote {
         let (mut units, mut bytes, mut writes) = (0, 0, 0);
         while self.flags.writable && units < budget && !self.conn.outbox().is_empty() {
-            let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
-            let pieces = self.conn.slices(shared, &mut slices);
-            let offered: usize = slices[..pieces].iter().map(|slice| slice.len()).sum();
-            let taken = if pieces == 1 {
-                self.socket.write(&slices[0])
-            } else {
-                self.socket.write_vectored(&slices[..pieces])
+            let (offered, taken) = match self.conn.whole(shared) {
+                Some(bytes) => (bytes.len(), self.socket.write(bytes)),
+                None => write_pieces(&mut self.socket, &self.conn, shared),
             };
             writes += 1;
             match taken {
@@ -197,4 +193,16 @@ impl<S: Socket> Peer<S> {
             writes,
         }
     }
+}
+
+/// Offers the first pieces; how many bytes that were, and what the socket said.
+fn write_pieces<S: Socket>(
+    socket: &mut S,
+    conn: &Conn,
+    shared: &Shared,
+) -> (usize, io::Result<usize>) {
+    let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
+    let pieces = conn.slices(shared, &mut slices);
+    let offered = slices[..pieces].iter().map(|slice| slice.len()).sum();
+    (offered, socket.write_vectored(&slices[..pieces]))
 }

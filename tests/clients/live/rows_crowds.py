@@ -91,11 +91,13 @@ def run_half_open(check, server, oracle, room):
           before == count + 2 and server.metric("sessions") == before, f"{before} sessions, {server.metric('sessions')} after 5 s")
     wait_until(lambda: server.fds() <= alone + 5, down + 75)
     took = time.monotonic() - down
-    check(f"in a room {room}, all are noticed within 60 s, and their files are free", took <= 60 + LATE, f"{took:.1f} s, {server.fds() - alone} files left")
+    check(f"in a room {room}, all are noticed within 60 s, and their files are free", took <= 60 + LATE,
+          f"{took:.1f} s, {server.fds() - alone} files left")
     # Who comes back at once was never offline for others (`OFFLINE_AFTER`, 10 s).
     present = lambda: [name for name in online(server) if name.startswith("half")]
     wait_until(lambda: not present(), time.monotonic() + 10 + LATE)
-    check("and 10 s later they are offline for everybody", not present() and server.metric("sessions") == 2, f"{len(present())} present")
+    check("and 10 s later they are offline for everybody", not present() and server.metric("sessions") == 2,
+          f"{len(present())} present")
     for wire in wires:
         wire.close()
 

@@ -3,7 +3,6 @@
 import base64
 import glob
 import os
-import re
 import secrets
 import shutil
 import sqlite3
@@ -23,7 +22,7 @@ AGAIN_WITHIN = 3
 
 
 def disk_full(check, kith):
-    """Row 33: the data folder's disk fills up, and is freed: errors, never a wrong acknowledgement; it goes on without a restart."""
+    """Row 33: the data folder's disk fills up, and is freed: errors, never a wrong acknowledgement; no restart is needed."""
     if os.geteuid() != 0:
         return check("a disk of its own can be made", False, "wants root")
     settings = (*UNLIMITED, "lobby.keep=0")
@@ -53,8 +52,9 @@ def fill(check, server, ballast):
     check("who talks is told that it was not stored, for now", names == {"store_failed"} and all(
         temporary for _, temporary in ledger.refused.values()), f"{len(ledger.refused)} times, {names}")
     with join(server.port, "reader") as reader:
-        page = reader.ask(1, history={"limit": 10})
-    check("who comes in now can read what is there", len(page.get("page", {}).get("entries", [])) == 10, str(page)[:80] if "page" not in page else "")
+        answer = reader.ask(1, history={"limit": 10})
+    check("who comes in now can read what is there", len(answer.get("page", {}).get("entries", [])) == 10,
+          answer.get("error", ""))
     lines = [line for line in server.lines if "the store fails" in line]
     # Where the last page is used up, a short message may still fit where a long one did not.
     check("it is said loudly, but not of each", 1 <= len(lines) <= 5, f"{len(lines)} lines: {lines[:1]}")
@@ -125,8 +125,9 @@ def check_stored(check, data, acked, refused):
     wrong = [text[:20] for text in refused if text in stored]
     check("all that was acknowledged is on the disk, at its place, and nothing that was refused", not lost and not wrong,
           f"{len(acked)} acknowledged, {len(refused)} refused, lost {lost[:3]}, stored all the same {wrong[:3]}")
-    check("without a hole, and nothing twice", seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-          and len({body for body, _ in rows if body.startswith("w")}) == sum(body.startswith("w") for body, _ in rows), f"{len(rows)} entries")
+    texts = [text for text, _ in rows if text.startswith("w")]
+    check("without a hole, and nothing twice", seqs == list(range(seqs[0], seqs[0] + len(seqs))) and len(texts) == len(set(texts)),
+          f"{len(rows)} entries")
 
 
 def integrity(data):
@@ -148,7 +149,7 @@ def small_disk(mib):
 
 
 def fsync_fails(check, kith):
-    """Row 35: flushing to the disk fails (EIO): no acknowledgement for it, loud, and the process ends; the next start is whole."""
+    """Row 35: flushing to the disk fails (EIO): no acknowledgement for it, loud, the process ends; the next start is whole."""
     for what, talkers in (("one who talks", 1), ("50 who talk at once", 50)):
         data = tempfile.mkdtemp(prefix="kith-live-")
         server = Server(kith, UNLIMITED, data=data)

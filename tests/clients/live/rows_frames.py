@@ -2,7 +2,6 @@
 
 import json
 import selectors
-import socket
 import struct
 import time
 
@@ -137,7 +136,7 @@ def floods(check, kith):
             sent, alive = flood(server.port, what, 50, one * times, seconds)
             each = oracle.watch() / 50
             check(f"50 clients flood with {what} and never read: at most 1.5 MiB each", each <= 1.5 * MIB and sent > 100_000,
-                  f"{sent / len(one) / seconds / 1000:.0f},000/s taken, {each / 1024:.0f} KiB each, {alive} of 50 still open")
+                  f"{sent / len(one) / seconds:,.0f} a second taken, {each / 1024:.0f} KiB each, {alive} of 50 still open")
     server.stop()
 
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from checks import Oracle
+from checks import NOISE_MS, Oracle
 from crowd import Crowd
 from server import UNLIMITED, Server, free_port
 from wire import join, said
@@ -18,10 +18,10 @@ from wire import join, said
 def quiet(check, kith):
     """No attack at all: what the healthy pair waits for on this machine as it is now. The other rows are allowed it on top."""
     server = Server(kith)
-    check.noise = 1000
+    check.noise = NOISE_MS
     with Oracle(check, server) as oracle:
         time.sleep(5)
-    check.noise = min(1000, oracle.report.get("p99") or 1000)
+    check.noise = min(NOISE_MS, oracle.report.get("p99") or NOISE_MS)
     server.stop()
 
 

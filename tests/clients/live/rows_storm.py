@@ -15,7 +15,7 @@ import time
 from checks import MIB, Oracle
 from crowd import SEQ
 from server import UNLIMITED, Server
-from wire import CLOSE, PING, PONG, TEXT, Wire, frame, join, said
+from wire import CLOSE, PING, PONG, TEXT, frame, join, said
 
 BACK_WITHIN = 30
 TAG = re.compile(rb'"tag":(\d+)')
