@@ -273,3 +273,83 @@ comparison() {
   (cd load/compare && python3 -B table_test.py)
   load/compare/run --quick --kith "$KITH" --swarm "$(dirname "$KITH")/kith-swarm"
 }
+
+# --- The swarm --------------------------------------------------------------------------------
+
+SWARM="${SWARM:-${KITH%/*}/kith-swarm}"
+
+# swarm NAME FLAG…: a run against a server that it starts itself, without the limits on what one
+# client and one address may say. Its status says whether anything was lost, doubled, out of order or
+# passed over; the report is in $REPORT.
+swarm() {
+  local port
+  [ -x "$SWARM" ] || { echo "$SWARM is missing: cargo build --release" >&2; return 1; }
+  SERVER_HOME=$(mktemp -d "${TMPDIR:-/tmp}/kith-check.XXXXXX")
+  trap clean_up EXIT
+  port=$(free_port)
+  REPORT="$WORK/swarm-$1.json"
+  printf '\n-- %s\n' "$*"
+  "$SWARM" "$@" --url "ws://127.0.0.1:$port/ws" --json "$REPORT" --serve "$KITH \
+    --listen 127.0.0.1:$port --data $SERVER_HOME/data --log warn --set limits.talk_rate=0 \
+    --set limits.address_talk_rate=0 --set limits.command_rate=0"
+  clean_up
+}
+
+# free_port: prints a port on which nobody listens.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)); do
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+      printf '%s\n' "$port"
+      return
+    fi
+  done
+}
+
+# holds EXPRESSION: of the last report, whose members are names in it, in Python.
+holds() {
+  python3 - "$REPORT" "$1" <<'PYTHON'
+import json, sys
+if not eval(sys.argv[2], json.load(open(sys.argv[1]))):
+    sys.exit(f"{sys.argv[1]}: this is not so: {sys.argv[2]}")
+PYTHON
+}
+
+# Every scenario as it stands. Nothing may be lost, doubled, reordered or passed over, and enough
+# must have gone on; what is enough does not depend on how fast the machine is.
+swarm_scenarios() {
+  need python3 python3
+  swarm lobby
+  holds 'verdict["acknowledged"] == 100 and traffic["deliveries"] == 9900'
+  swarm chatty
+  holds 'verdict["acknowledged"] == 1000 and traffic["deliveries"] == 99000'
+  swarm big
+  holds 'traffic["bytes_in"] > 4950 * 65536'
+  swarm idle
+  holds 'traffic["handshakes"] == 1000'
+  swarm storm
+  holds 'any(one["back"] == one["out"] == 1000 for one in breaks)'
+  swarm reconnect
+  holds 'traffic["cuts"] >= 50 and latency["after_break"]["count"] > 0'
+  swarm slow
+  holds 'latency["slow"]["max"] > 1000 and latency["slow"]["count"] == 5000'
+  swarm flap
+  holds 'traffic["flaps"] >= 100'
+  swarm rolling
+  holds 'len(serve["lives"]) >= 3 and breaks[0]["back"] == breaks[0]["out"]'
+  swarm crash
+  holds 'len(serve["lives"]) >= 3 and breaks[0]["back"] == breaks[0]["out"]'
+}
+
+# swarm_long TIME: reconnects, slow readers, drains and kills at once, among 2,000 clients. Memory is
+# flat: at the end of its lives the server holds as much in the second half of the run as in the
+# first, give or take a fifth and 4 MiB.
+swarm_long() {
+  need python3 python3
+  swarm reconnect --clients 2000 --talkers 20 --rate 10 --size 512 --duration "$1" --cut 0.02 \
+    --slow 0.05 --slow-rate 1024 --slow-turn 12s --restart both --every 20s --settle 2m
+  holds 'len(serve["lives"]) >= 10 and traffic["cuts"] > 1000'
+  holds 'latency["slow"]["max"] > 5000 and any(one["back"] == 2000 for one in breaks)'
+  holds '(lambda held, half: max(held[half:]) <= 1.2 * max(held[:half]) + 4 * 1024 * 1024)(
+    [life["resident"] for life in serve["lives"]], len(serve["lives"]) // 2)'
+}

@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+/// Clients of one run. Each takes some kilobytes here, and a file.
+pub const CLIENTS: u32 = 1_000_000;
+/// What happens again and again does not happen more often than this.
+pub const TURN_LEAST: Duration = Duration::from_millis(10);
 /// The smallest message: its stamp, with every number at its longest.
 pub const MESSAGE_LEAST: usize = 66;
 /// The smallest message to a server that takes any bytes: its marker.
@@ -49,6 +53,44 @@ pub const FILES_KEPT: u64 = 32;
 pub const LOOK: Duration = Duration::from_millis(20);
 /// The longest latency that has a place of its own in a histogram; a longer one counts as this.
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
+/// How long a step of a search takes, unless it is said otherwise.
+pub const SEARCH_STEP: Duration = Duration::from_secs(3);
+/// What 99 of 100 deliveries may take in a search for which no other bound is given.
+pub const SEARCH_P99: Duration = Duration::from_millis(50);
+/// The lowest and the highest rate that a search tries, in messages per second.
+pub const SEARCH_LEAST: f64 = 0.5;
+/// See `SEARCH_LEAST`.
+pub const SEARCH_MOST: f64 = 1_000_000.0;
+/// A search ends when what breaks is so close to what holds.
+pub const SEARCH_CLOSE: f64 = 1.05;
+/// Times at which everybody was out at once that a report names: a restart every ten seconds for a
+/// day.
+pub const BREAKS: usize = 8640;
+/// What a slow reader takes at once.
+pub const SLOW_PIECE: usize = 4 * 1024;
+/// What the kernel may hold of a slow reader's, in bytes; it takes twice as much for its own use.
+/// Without this it would hold megabytes, and no server would notice that anybody is slow.
+pub const SLOW_BUFFER: usize = 16 * 1024;
+/// From the start of a server that the swarm starts itself until it can be reached.
+pub const SERVE_START: Duration = Duration::from_secs(30);
+/// From SIGTERM to its end. Twice what Kith allows itself for that.
+pub const SERVE_END: Duration = Duration::from_secs(30);
+/// One attempt to reach it. On this machine an answer, yes or no, takes microseconds.
+pub const SERVE_CONNECT: Duration = Duration::from_millis(100);
+/// How often it is looked whether it has ended, or can be reached.
+pub const SERVE_LOOK: Duration = Duration::from_millis(5);
+/// What is kept of its output, in memory, if that has no file of its own.
+pub const SERVE_OUTPUT: u64 = 8 * 1024 * 1024;
+/// How much of its output is quoted when it fails.
+pub const SERVE_QUOTED: usize = 1024;
+/// How long a connection that gets nothing done stays; shorter than a server's patience, so that
+/// there are always some.
+pub const FLAP_HOLD: Duration = Duration::from_secs(2);
+/// Until it comes again.
+pub const FLAP_AWAY: Duration = Duration::from_millis(100);
+/// Between two bytes of one that says everything byte by byte: a handshake and a name take some
+/// 300 of them, and most of `FLAP_HOLD`.
+pub const FLAP_BYTE: Duration = Duration::from_millis(5);
 /// Where the floor listens, unless it is told otherwise.
 pub const FLOOR_PORT: u16 = 9092;
 /// How often a run is looked at while it goes on.
@@ -75,3 +117,5 @@ pub const FLOOR_TURN: usize = 1024 * 1024;
 pub const FLOOR_QUEUE: usize = 8 * 1024 * 1024;
 /// A queue of this size is kept when it is empty.
 pub const FLOOR_KEPT: usize = 64 * 1024;
+/// Lives of such a server that a report tells of.
+pub const LIVES: usize = BREAKS;

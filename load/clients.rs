@@ -9,9 +9,11 @@ use std::io::{self, IoSlice};
 use kith::clock::Moment;
 use kith::limits::WRITE_PIECES;
 
+use crate::breaks::Kind;
 use crate::crowd::{Action, Phase};
 use crate::failure::Failure;
 use crate::numbers::Numbers;
+use crate::schedule::Pace;
 use crate::verdict::Verdict;
 
 /// A set of clients. See the module.
@@ -24,6 +26,16 @@ pub trait Clients {
 
     /// What is to be done with sockets, in order.
     fn poll_action(&mut self) -> Option<Action>;
+
+    /// How many bytes may be read for a client now. With 0 there will be an [`Action::Read`].
+    fn room(&mut self, _client: u32, _now: Moment) -> usize {
+        usize::MAX
+    }
+
+    /// How many bytes the kernel may hold of what a client has not read, if that matters.
+    fn receive_buffer(&self, _client: u32) -> Option<usize> {
+        None
+    }
 
     /// Bytes came for a client.
     fn received(&mut self, client: u32, bytes: &[u8], now: Moment);
@@ -42,6 +54,27 @@ pub trait Clients {
 
     /// So much of it was taken.
     fn wrote(&mut self, client: u32, taken: usize);
+
+    /// The server is told to end, or is killed. Of interest to who can resume.
+    fn server_leaves(&mut self, _kind: Kind, _now: Moment) {}
+
+    /// It is gone, and another one was started.
+    fn server_renewed(&mut self) {}
+
+    /// That can be reached.
+    fn server_up(&mut self, _now: Moment) {}
+
+    /// Nothing more is due: what was said so far is all that counts.
+    fn stop(&mut self, now: Moment);
+
+    /// When it is over: talks again, at this pace.
+    fn again(&mut self, pace: Pace, now: Moment);
+
+    /// Whether everybody has everything, and every message an answer.
+    fn has_all(&self) -> bool;
+
+    /// Messages refused so far.
+    fn refused(&self) -> u64;
 
     /// How far the run is.
     fn phase(&self) -> &Phase;

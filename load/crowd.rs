@@ -18,16 +18,23 @@ use kith::limits::WRITE_PIECES;
 use kith::wire::Format;
 use tungstenite::handshake::client::generate_key;
 
-use crate::bounds::{AWAY_MOST, FLOOD_MESSAGES, LOOK, MESSAGE_MOST, OPENING, RETRY, SIGN_IN_WAIT};
+use crate::bounds::{
+    FLOOD_MESSAGES, LOOK, MESSAGE_MOST, OPENING, RETRY, SIGN_IN_WAIT, SLOW_BUFFER,
+};
+use crate::breaking::Breaking;
+use crate::breaks::Kind;
 use crate::clients::Clients;
 use crate::failure::Failure;
+use crate::flap::{Flaps, Means};
 use crate::hearing::Trouble;
 use crate::ledger::Ledger;
 use crate::numbers::Numbers;
 use crate::payload::Run;
-use crate::person::{Person, Stage, talk};
+use crate::person::{Person, Stage};
 use crate::scenario::Plan;
-use crate::schedule::Schedule;
+use crate::schedule::{Pace, Schedule};
+use crate::series::Mark;
+use crate::slow::SlowReaders;
 use crate::verdict::Verdict;
 
 /// The crowd. See the module.
@@ -55,7 +62,9 @@ pub struct Crowd {
     dirty: Vec<u32>,
     /// How many have ever been sent on their way.
     begun: u32,
-    cuts: u64,
+    pub(crate) breaking: Breaking,
+    pub(crate) slow: SlowReaders,
+    pub(crate) flaps: Flaps,
     swept: Moment,
 }
 
@@ -95,6 +104,10 @@ pub enum Action {
     Connect(u32),
     /// Drop this client's socket, if it has one.
     Drop(u32),
+    /// Close this client's socket in good order.
+    Leave(u32),
+    /// Read from this client's socket, for which there was no [`Crowd::room`] before.
+    Read(u32),
 }
 
 impl Crowd {
@@ -119,7 +132,9 @@ impl Crowd {
             returns: BinaryHeap::new(),
             dirty: Vec::new(),
             begun: 0,
-            cuts: 0,
+            breaking: Breaking::default(),
+            slow: SlowReaders::new(&plan),
+            flaps: Flaps::new(plan.clients, plan.flapping()),
             swept: now,
             plan,
             target,
@@ -138,6 +153,13 @@ impl Clients for Crowd {
             self.returns.pop();
             self.start(client, now);
         }
+        let paced = matches!(self.phase, Phase::Talking { .. });
+        while let Some(client) = match paced {
+            true => self.slow.release(now),
+            false => self.slow.release_any(),
+        } {
+            self.actions.push_back(Action::Read(client));
+        }
         if now.since(self.swept) >= Duration::from_secs(1) {
             self.swept = now;
             self.sweep(now);
@@ -146,18 +168,19 @@ impl Clients for Crowd {
             Phase::Filling(since) => self.fill(since, now),
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
-                let everybody = self.inside == self.plan.clients;
-                let all = everybody && self.ledger.open() == 0 && self.ledger.all_heard();
+                let all = self.numbers.breaks.all_back() && self.has_all();
                 if all || now >= until {
                     self.phase = Phase::Over;
                 }
             }
             Phase::Over => {}
         }
+        self.besides(|flaps, means| flaps.tick(means, now));
     }
 
     fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let of_crowd = self.actions.pop_front();
+        of_crowd.or_else(|| self.flaps.poll_action())
     }
 
     fn next_tick(&self, now: Moment) -> Moment {
@@ -167,22 +190,42 @@ impl Clients for Crowd {
             }
             Phase::Filling(_) | Phase::Over => Moment(u64::MAX),
             Phase::Talking { schedule, since } => {
-                let cut = match self.cut_rate() {
-                    0.0 => Moment(u64::MAX),
-                    rate => since.after(Duration::from_secs_f64((self.cuts + 1) as f64 / rate)),
-                };
-                schedule.next().unwrap_or(schedule.end()).min(cut)
+                let said = schedule.next().unwrap_or(schedule.end());
+                said.min(self.next_break(*since))
             }
             Phase::Settling(_) => now.after(LOOK),
         };
         let back = self.returns.peek().map(|Reverse((at, _))| *at);
         let back = back.filter(|_| self.coming < OPENING);
         let sweep = self.swept.after(Duration::from_secs(1));
-        phase.min(sweep).min(back.unwrap_or(sweep))
+        let others = [back, self.slow.next(), self.flaps.next()];
+        let first = others.into_iter().flatten().min();
+        phase.min(sweep).min(first.unwrap_or(sweep))
+    }
+
+    fn room(&mut self, client: u32, now: Moment) -> usize {
+        let paced = self.slow.has(client)
+            && !self.is_beside(client)
+            && self.people[client as usize].stage == Stage::In
+            && matches!(self.phase, Phase::Talking { .. });
+        if paced {
+            self.slow.room(client, now)
+        } else {
+            usize::MAX
+        }
+    }
+
+    fn receive_buffer(&self, client: u32) -> Option<usize> {
+        let slow = self.slow.has(client) && !self.is_beside(client);
+        slow.then_some(SLOW_BUFFER)
     }
 
     fn received(&mut self, client: u32, bytes: &[u8], now: Moment) {
+        if self.is_beside(client) {
+            return self.besides(|flaps, means| flaps.received(client, bytes, means));
+        }
         self.numbers.bytes_in += bytes.len() as u64;
+        self.slow.took(client, bytes.len(), now);
         let mut input = bytes;
         while self.people[client as usize].counter.is_none() && self.step(client, &mut input, now) {
         }
@@ -198,6 +241,9 @@ impl Clients for Crowd {
     }
 
     fn ended(&mut self, client: u32, now: Moment) {
+        if self.is_beside(client) {
+            return self.flaps.ended(client);
+        }
         if let Some(conn) = &mut self.people[client as usize].conn
             && let Some(told) = conn.handle_eof()
         {
@@ -206,17 +252,24 @@ impl Clients for Crowd {
     }
 
     fn unreachable(&mut self, client: u32, error: io::Error, now: Moment) {
+        if self.is_beside(client) {
+            return self.flaps.ended(client);
+        }
         self.out(client, Trouble::Unreachable(error), now);
     }
 
     fn take_dirty(&mut self, into: &mut Vec<u32>) {
-        into.append(&mut self.dirty);
-        for client in into {
+        for client in &self.dirty {
             self.people[*client as usize].dirty = false;
         }
+        into.append(&mut self.dirty);
+        self.flaps.take_dirty(into);
     }
 
     fn slices<'a>(&'a self, client: u32, into: &mut [IoSlice<'a>; WRITE_PIECES]) -> usize {
+        if self.is_beside(client) {
+            return self.flaps.slices(client, into);
+        }
         match &self.people[client as usize].conn {
             Some(conn) => conn.slices(&self.shared, into),
             None => 0,
@@ -224,10 +277,51 @@ impl Clients for Crowd {
     }
 
     fn wrote(&mut self, client: u32, taken: usize) {
+        if self.is_beside(client) {
+            return self.flaps.wrote(client, taken);
+        }
         self.numbers.bytes_out += taken as u64;
         if let Some(conn) = &mut self.people[client as usize].conn {
             conn.wrote(taken, &mut self.shared);
         }
+    }
+
+    fn server_leaves(&mut self, kind: Kind, now: Moment) {
+        self.all_out(kind, now);
+    }
+
+    fn server_renewed(&mut self) {
+        self.numbers.breaks.renewed();
+    }
+
+    fn server_up(&mut self, now: Moment) {
+        self.numbers.breaks.up(now);
+    }
+
+    fn stop(&mut self, now: Moment) {
+        match self.phase {
+            Phase::Filling(_) => self.fatal = Some(Failure::Interrupted),
+            Phase::Talking { since, .. } => {
+                self.numbers.interrupted = true;
+                self.settle(since, now);
+            }
+            Phase::Settling(_) | Phase::Over => {}
+        }
+    }
+
+    fn again(&mut self, pace: Pace, now: Moment) {
+        self.plan.pace = pace;
+        self.breaking = Breaking::default();
+        self.talk(now);
+    }
+
+    fn has_all(&self) -> bool {
+        let everybody = self.inside == self.plan.clients;
+        everybody && self.ledger.open() == 0 && self.ledger.all_heard()
+    }
+
+    fn refused(&self) -> u64 {
+        self.ledger.refusals()
     }
 
     fn phase(&self) -> &Phase {
@@ -266,49 +360,6 @@ impl Crowd {
         }
     }
 
-    /// Goes on by one event; says whether there may be another.
-    fn step(&mut self, client: u32, input: &mut &[u8], now: Moment) -> bool {
-        let Some(conn) = &mut self.people[client as usize].conn else {
-            return false;
-        };
-        let told = conn.poll_event(input, &mut self.shared);
-        told.map(|told| self.told(client, told, now)).is_some()
-    }
-
-    /// In a flood everybody who talks has always something to say, up to the window.
-    fn flood(&mut self, client: u32, now: Moment) {
-        if let Phase::Talking { schedule, .. } = &self.phase
-            && self.plan.flood
-            && now < schedule.end()
-            && client < self.plan.talkers()
-        {
-            let person = &mut self.people[client as usize];
-            while person.unanswered.len() + person.waiting.len() < self.plan.window {
-                person.waiting.push_back(self.ledger.due(client, now));
-            }
-        }
-    }
-
-    /// Sends what a client has to say, as far as its window goes.
-    pub(crate) fn send_waiting(&mut self, client: u32, now: Moment) {
-        self.flood(client, now);
-        let person = &mut self.people[client as usize];
-        while person.stage == Stage::In
-            && person.unanswered.len() < self.plan.window
-            && let Some(which) = person.waiting.pop_front()
-        {
-            person.unanswered.push_back(which);
-            let Some(said) = self.ledger.said(which) else {
-                continue;
-            };
-            said.sent = Some(now);
-            let text = self.run.text(which, said.due, self.plan.size);
-            let frame = talk(which, self.run.key(which).0, text);
-            person.push(&frame, &mut self.shared, &mut self.entropy);
-        }
-        self.mark(client);
-    }
-
     /// A client's connection is gone; it comes back.
     pub(crate) fn away(&mut self, client: u32, back: Moment) {
         let person = &mut self.people[client as usize];
@@ -321,6 +372,21 @@ impl Crowd {
         person.counter = None;
         self.actions.push_back(Action::Drop(client));
         self.returns.push(Reverse((back, client)));
+    }
+
+    /// Whether this one is none of the crowd's, but one of those who get nothing done.
+    const fn is_beside(&self, client: u32) -> bool {
+        client >= self.plan.clients
+    }
+
+    fn besides(&mut self, then: impl FnOnce(&mut Flaps, &mut Means<'_>)) {
+        let mut means = Means {
+            target: &self.target,
+            run: self.run,
+            shared: &mut self.shared,
+            entropy: &mut self.entropy,
+        };
+        then(&mut self.flaps, &mut means);
     }
 
     /// A random while of at most so long.
@@ -346,27 +412,14 @@ impl Crowd {
 
     /// Sends new clients on their way, evenly; when all are in, talking begins.
     fn fill(&mut self, since: Moment, now: Moment) {
-        let seconds = now.since(since).as_secs_f64();
-        let by_now = (seconds * f64::from(self.plan.connect_rate)) as u64 + 1;
-        while self.begun < self.plan.clients
-            && u64::from(self.begun) < by_now
-            && self.coming < OPENING
-        {
+        let by_now = self.plan.begun_by(now.since(since));
+        while self.begun < by_now && self.coming < OPENING {
             self.start(self.begun, now);
             self.begun += 1;
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
-            let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
-            self.phase = Phase::Talking {
-                schedule,
-                since: now,
-            };
-            if self.plan.flood {
-                for client in 0..self.plan.talkers() {
-                    self.send_waiting(client, now);
-                }
-            }
+            self.talk(now);
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
             let why = match &self.trouble {
                 Some(trouble) => trouble.to_string(),
@@ -377,6 +430,22 @@ impl Crowd {
                 of: self.plan.clients,
                 why,
             });
+        }
+    }
+
+    /// Messages are due from now on.
+    fn talk(&mut self, now: Moment) {
+        self.numbers.marks.push(now, Mark::Talking);
+        let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
+        self.flaps.begin(now);
+        self.phase = Phase::Talking {
+            schedule,
+            since: now,
+        };
+        if self.plan.flood {
+            for client in 0..self.plan.talkers() {
+                self.send_waiting(client, now);
+            }
         }
     }
 
@@ -399,37 +468,18 @@ impl Crowd {
             && (now >= schedule.end() && schedule.next().is_none()
                 || self.plan.flood && self.ledger.due_so_far() >= FLOOD_MESSAGES)
         {
-            self.numbers.talked = now.since(since);
-            self.phase = Phase::Settling(now.after(self.plan.settle));
-            return;
+            return self.settle(since, now);
         }
-        let wanted = (now.since(since).as_secs_f64() * self.cut_rate()) as u64;
-        while self.cuts < wanted {
-            self.cuts += 1;
-            let client = self.entropy.u32() % self.plan.clients;
-            self.cut(client, now);
-        }
+        self.break_off(since, now);
     }
 
-    /// Cuts somebody off, without a word, unless that has just been done.
-    fn cut(&mut self, client: u32, now: Moment) {
-        let person = &mut self.people[client as usize];
-        if person.stage != Stage::In {
-            return;
-        }
-        person.cut = true;
-        for which in person.unanswered.iter().chain(&person.waiting) {
-            if let Some(said) = self.ledger.said(*which) {
-                said.interrupted = true;
-            }
-        }
-        self.numbers.cuts += 1;
-        let back = now.after(self.jitter(AWAY_MOST));
-        self.away(client, back);
-    }
-
-    fn cut_rate(&self) -> f64 {
-        self.plan.cut * f64::from(self.plan.clients)
+    /// Everything is said.
+    fn settle(&mut self, since: Moment, now: Moment) {
+        self.numbers.talked += now.since(since);
+        self.numbers.marks.push(now, Mark::Said);
+        self.flaps.end();
+        self.numbers.flaps = self.flaps.opened();
+        self.phase = Phase::Settling(now.after(self.plan.settle));
     }
 
     /// Gives up those who have been on their way for too long.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use kith::clock::Moment;
 use kith::limits::WRITE_PIECES;
+use mio::event::Source;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -23,6 +24,8 @@ use crate::failure::Failure;
 
 /// The timer's token; clients have theirs from 0 on.
 const TIMER: Token = Token(usize::MAX);
+/// That of whatever else wakes it.
+const OTHER: Token = Token(usize::MAX - 1);
 
 /// The engine. See the module.
 #[derive(Debug)]
@@ -69,6 +72,16 @@ impl Engine {
         })
     }
 
+    /// Ends a turn early when there is something to read there.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wake_for(&mut self, source: &mut impl Source) -> Result<(), Failure> {
+        let registry = self.poll.registry();
+        let done = registry.register(source, OTHER, Interest::READABLE);
+        done.map_err(|error| Failure::System("asking for signals", error))
+    }
+
     /// What time it is.
     pub fn now(&self) -> Moment {
         Moment(self.started.elapsed().as_nanos() as u64)
@@ -93,7 +106,7 @@ impl Engine {
             _ => {}
         }
         let mut ready = std::mem::take(&mut self.unread);
-        for event in self.events.iter().filter(|event| event.token() != TIMER) {
+        for event in self.events.iter().filter(|event| event.token() < OTHER) {
             let client = event.token().0 as u32;
             let closed = event.is_read_closed() || event.is_error();
             if event.is_readable() || closed {
@@ -131,9 +144,12 @@ impl Engine {
         while let Some(action) = crowd.poll_action() {
             match action {
                 Action::Drop(client) => self.drop(client),
+                Action::Leave(client) => self.peers[client as usize] = None,
+                // Whether the server has closed its side was perhaps told while nobody read.
+                Action::Read(client) => self.unread.push((client, true)),
                 Action::Connect(client) => {
                     self.drop(client);
-                    if let Err(error) = self.connect(client) {
+                    if let Err(error) = self.connect(client, crowd.receive_buffer(client)) {
                         crowd.unreachable(client, error, self.now());
                     }
                 }
@@ -151,12 +167,12 @@ impl Engine {
     }
 
     /// Begins to connect; where ports run short, from another address of this machine.
-    fn connect(&mut self, client: u32) -> io::Result<()> {
+    fn connect(&mut self, client: u32, buffer: Option<usize>) -> io::Result<()> {
         let source = client / PORTS as u32;
-        let stream = match self.open(source + self.spread) {
+        let stream = match self.open(source + self.spread, buffer) {
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                 self.spread += 1;
-                self.open(source + self.spread)?
+                self.open(source + self.spread, buffer)?
             }
             result => result?,
         };
@@ -166,7 +182,7 @@ impl Engine {
         self.poll.registry().register(stream, token, both)
     }
 
-    fn open(&self, source: u32) -> io::Result<TcpStream> {
+    fn open(&self, source: u32, buffer: Option<usize>) -> io::Result<TcpStream> {
         let socket = Socket::new(
             Domain::for_address(self.address),
             Type::STREAM,
@@ -174,6 +190,10 @@ impl Engine {
         )?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        if let Some(bytes) = buffer {
+            // Before it connects: the window that is offered then is as large as it ever gets.
+            socket.set_recv_buffer_size(bytes)?;
+        }
         if let Some(source) = source_address(self.address, source) {
             share_ports(&socket)?;
             socket.bind(&source.into())?;
@@ -187,10 +207,14 @@ impl Engine {
 
     fn read<C: Clients>(&mut self, client: u32, closed: bool, crowd: &mut C) {
         for _ in 0..READS {
+            let room = crowd.room(client, self.now()).min(self.buffer.len());
             let Some(stream) = &mut self.peers[client as usize] else {
                 return;
             };
-            match stream.read(&mut self.buffer) {
+            if room == 0 {
+                return;
+            }
+            match stream.read(&mut self.buffer[..room]) {
                 Ok(0) => {
                     let now = self.now();
                     return crowd.ended(client, now);
@@ -200,7 +224,7 @@ impl Engine {
                     crowd.received(client, &self.buffer[..count], now);
                     // Less than there was room for is all there is, and more of it brings an
                     // event; but that the server has closed its side is told once.
-                    if count < self.buffer.len() && !closed {
+                    if count < room && !closed {
                         return;
                     }
                 }
@@ -326,7 +350,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let engine = Engine::new(listener.local_addr().unwrap(), 1).unwrap();
         for (source, expected) in [(0, [127, 0, 0, 1]), (1, [127, 0, 0, 2])] {
-            let _stream = engine.open(source).unwrap();
+            let _stream = engine.open(source, None).unwrap();
             let (_, seen) = listener.accept().unwrap();
             assert_eq!(seen.ip(), IpAddr::from(expected));
         }

@@ -36,6 +36,21 @@ pub enum Failure {
     },
     /// No process of this number can be looked at.
     NoProcess(u32, io::Error),
+    /// A server was to be started where somebody else serves.
+    Taken(SocketAddr),
+    /// The server that the swarm started does not do what a server does.
+    Served {
+        /// What was started.
+        command: String,
+        /// What is wrong.
+        why: String,
+        /// What it printed last.
+        last: String,
+    },
+    /// What that server prints could not be written.
+    Output(PathBuf, io::Error),
+    /// Somebody stopped it before anybody talked.
+    Interrupted,
     /// The floor cannot listen there.
     Listen(SocketAddr, io::Error),
     /// The report could not be written.
@@ -83,6 +98,22 @@ impl fmt::Display for Failure {
             Self::NoProcess(pid, error) => {
                 write!(f, "process {pid} cannot be looked at: {error}; check --pid")
             }
+            Self::Taken(address) => write!(
+                f,
+                "somebody listens at {address} already; end that server, or leave --serve out"
+            ),
+            Self::Served { command, why, last } => {
+                write!(f, "`{command}` does not serve: {why}")?;
+                match last.as_str() {
+                    "" => f.write_str("; it printed nothing"),
+                    last => write!(f, "; it printed last:\n{last}"),
+                }
+            }
+            Self::Output(path, error) => {
+                let path = path.display();
+                write!(f, "cannot write {path}: {error}; check --serve-output")
+            }
+            Self::Interrupted => f.write_str("interrupted before anybody talked"),
             Self::Listen(address, error) => write!(
                 f,
                 "cannot listen on {address}: {error}; name another address with --listen"

@@ -66,6 +66,15 @@ impl Trouble {
 }
 
 impl Crowd {
+    /// Goes on by one event; says whether there may be another.
+    pub(crate) fn step(&mut self, client: u32, input: &mut &[u8], now: Moment) -> bool {
+        let Some(conn) = &mut self.people[client as usize].conn else {
+            return false;
+        };
+        let told = conn.poll_event(input, &mut self.shared);
+        told.map(|told| self.told(client, told, now)).is_some()
+    }
+
     pub(crate) fn told(&mut self, client: u32, told: Told, now: Moment) {
         match told {
             Told::Open => {
@@ -140,7 +149,9 @@ impl Crowd {
             return;
         };
         self.numbers.deliveries += 1;
-        if said.interrupted || said.due < self.people[client as usize].in_since {
+        if self.slow.has(client) || self.slow.has(said.sender) {
+            self.numbers.slow.record(said.due, now);
+        } else if said.interrupted || said.due < self.people[client as usize].in_since {
             self.numbers.after_break.record(said.due, now);
         } else {
             if !self.plan.flood {
@@ -212,9 +223,8 @@ impl Crowd {
         person.stage = Stage::In;
         let first = person.identity.is_none();
         // After a break that was the server's doing, what was missed counts with its whole delay.
-        if first || std::mem::take(&mut person.cut) {
-            person.in_since = now;
-        }
+        self.came_back(client, now);
+        let person = &mut self.people[client as usize];
         person.identity = Some((welcome.guest_id, welcome.resume_secret));
         if first {
             person.epoch = lobby.epoch;

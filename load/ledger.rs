@@ -35,6 +35,8 @@ pub struct Ledger {
 /// One message.
 #[derive(Clone, Copy, Debug)]
 pub struct Said {
+    /// Index of the client who says it.
+    pub sender: u32,
     /// When it was to be said.
     pub due: Moment,
     /// When it was, for the last time.
@@ -83,6 +85,7 @@ impl Ledger {
         let all = &mut self.said[sender as usize];
         let number = all.len() as u32;
         all.push(Said {
+            sender,
             due,
             sent: None,
             interrupted: false,
@@ -252,6 +255,11 @@ impl Ledger {
     /// Faults found so far. Those of omission are only found when the books are closed.
     pub fn faults(&self) -> u64 {
         self.verdict.faults()
+    }
+
+    /// Messages refused so far.
+    pub fn refusals(&self) -> u64 {
+        self.verdict.refused.count()
     }
 
     /// Whether everybody who is in the room has everything.

@@ -29,14 +29,18 @@
 
 mod args;
 mod bounds;
+mod breaking;
+mod breaks;
 mod clients;
 mod counting;
 mod crowd;
 mod engine;
 mod failure;
 mod files;
+mod flap;
 mod floor;
 mod hearing;
+mod interrupt;
 mod latency;
 mod ledger;
 mod listener;
@@ -48,11 +52,17 @@ mod person;
 mod progress;
 mod raw;
 mod report;
+mod restarts;
 mod scenario;
 mod schedule;
 #[cfg(test)]
 mod scripted;
+mod search;
+mod searching;
 mod series;
+mod serving;
+mod slow;
+mod talking;
 mod units;
 mod verdict;
 mod watch;
@@ -63,6 +73,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use kith::clock::Moment;
 use kith::ids::Entropy;
@@ -75,16 +86,26 @@ use crate::crowd::{Crowd, Phase, Target};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::floor::Floor;
+use crate::interrupt::Interrupts;
 use crate::observe::{Observer, Scene};
 use crate::payload::Run;
 use crate::progress::Progress;
 use crate::raw::{Expect, Opaque, Pings, Raw};
-use crate::report::{Report, SCHEMA};
+use crate::report::{Report, SCHEMA, Seen};
+use crate::restarts::Restarts;
 use crate::scenario::Speech;
+use crate::search::Ended;
+use crate::searching::Searching;
+use crate::serving::Service;
 
 fn main() -> ExitCode {
     let done = match args::parse(env::args_os()) {
         Ok(Task::Run(options)) => load(&options),
+        Ok(Task::Print(text)) => {
+            // Whoever asked may have stopped listening.
+            let _ = write!(io::stdout(), "{text}");
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(Task::Floor(address)) => serve(address),
         Ok(Task::Schema) => {
             let _ = write!(io::stdout(), "{SCHEMA}");
@@ -155,20 +176,66 @@ fn drive<C: Clients>(
     address: SocketAddr,
     clients: impl FnOnce(Moment) -> C,
 ) -> Result<Report, Failure> {
-    files::at_least(u64::from(options.plan.clients) + FILES_KEPT)?;
+    let sockets = options.plan.clients + options.plan.flapping();
+    files::at_least(u64::from(sockets) + FILES_KEPT)?;
+    let mut restarts = serve_for(options, address)?;
     // Looking for the server takes its time, so the clock starts after it.
     let mut observer = Observer::new(options.pid, address, progress(options))?;
-    let mut engine = Engine::new(address, options.plan.clients)?;
+    let mut engine = Engine::new(address, sockets)?;
+    let mut interrupts = Interrupts::new()?;
+    engine.wake_for(&mut interrupts)?;
     let started = OffsetDateTime::now_utc();
     let mut crowd = clients(engine.now());
-    while !matches!(crowd.phase(), Phase::Over) {
-        engine.turn(&mut crowd, observer.next())?;
-        let now = engine.now();
-        observer.look(&Scene::of(&crowd, &options.plan, now), now);
-    }
+    let mut search = Searching::new(options)?;
+    let ended = loop {
+        while !matches!(crowd.phase(), Phase::Over) {
+            let restart = restarts.as_ref().map(|one| one.next(&crowd, engine.now()));
+            let until = restart.unwrap_or(Moment(u64::MAX)).min(observer.next());
+            engine.turn(&mut crowd, until)?;
+            if interrupts.asked() {
+                crowd.stop(engine.now());
+            }
+            if let Some(restarts) = &mut restarts {
+                restarts.tend(&mut crowd, engine.now())?;
+            }
+            let now = engine.now();
+            observer.look(&Scene::of(&crowd, &options.plan, now), now);
+        }
+        match search
+            .as_mut()
+            .map(|search| search.step(&mut crowd, engine.now()))
+        {
+            None => break Ended::Found,
+            Some(Some(ended)) => break ended,
+            Some(None) => {}
+        }
+    };
     let (numbers, verdict) = crowd.finish();
+    let found = search.map(|search| search.finish(ended));
     let observed = observer.finish(&numbers);
-    Ok(Report::new(options, started, &numbers, verdict, observed))
+    let served = restarts.map(|restarts| restarts.finish(|| engine.now()));
+    let served = served.transpose()?;
+    let seen = Seen {
+        observed,
+        served,
+        found,
+    };
+    Ok(Report::new(options, started, &numbers, verdict, seen))
+}
+
+/// Starts the server, if that is asked for.
+fn serve_for(options: &Options, address: SocketAddr) -> Result<Option<Restarts>, Failure> {
+    let Some(command) = options.serve.clone() else {
+        return Ok(None);
+    };
+    let service = Service {
+        command,
+        address,
+        output: options.serve_output.clone(),
+    };
+    let began = Instant::now();
+    let clock = || Moment(began.elapsed().as_nanos() as u64);
+    Restarts::begin(service, options.plan, clock).map(Some)
 }
 
 fn progress(options: &Options) -> Progress {

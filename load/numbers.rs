@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::breaks::Breaks;
 use crate::latency::Latency;
 use crate::series::Marks;
 
@@ -15,6 +16,8 @@ pub struct Numbers {
     pub uncorrected: Latency,
     /// From due to heard, where sender or listener was cut by the swarm in between.
     pub after_break: Latency,
+    /// From due to heard, where sender or listener is a slow reader.
+    pub slow: Latency,
     /// From due to acknowledged, for senders who were not cut.
     pub acknowledged: Latency,
     /// From due to the swarm's taking it up: its own lateness.
@@ -27,6 +30,10 @@ pub struct Numbers {
     pub handshakes: u64,
     /// Connections that the swarm cut.
     pub cuts: u64,
+    /// Connections that were opened besides, to get nothing done.
+    pub flaps: u64,
+    /// When everybody was out at once.
+    pub breaks: Breaks,
     /// Connections that ended otherwise: by close code, or `lost` without one.
     pub ended: BTreeMap<String, u64>,
     /// Bytes read from sockets.
@@ -37,6 +44,8 @@ pub struct Numbers {
     pub filled: Duration,
     /// How long messages were due.
     pub talked: Duration,
+    /// Somebody did not want to wait until the end of that.
+    pub interrupted: bool,
     /// What happened, and when.
     pub marks: Marks,
 }
@@ -48,17 +57,21 @@ impl Numbers {
             corrected: Latency::new(),
             uncorrected: Latency::new(),
             after_break: Latency::new(),
+            slow: Latency::new(),
             acknowledged: Latency::new(),
             lateness: Latency::new(),
             sign_in: Latency::new(),
             deliveries: 0,
             handshakes: 0,
             cuts: 0,
+            flaps: 0,
+            breaks: Breaks::default(),
             ended: BTreeMap::new(),
             bytes_in: 0,
             bytes_out: 0,
             filled: Duration::ZERO,
             talked: Duration::ZERO,
+            interrupted: false,
             marks: Marks::default(),
         }
     }

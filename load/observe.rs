@@ -116,7 +116,12 @@ impl<'a> Scene<'a> {
         let (doing, done, left) = match clients.phase() {
             Phase::Filling(_) => {
                 let missing = f64::from(plan.clients.saturating_sub(inside));
-                let left = Duration::from_secs_f64(missing / f64::from(plan.connect_rate));
+                // At 0 they come as fast as they are let in, which nobody knows.
+                let seconds = match plan.connect_rate {
+                    0 => 0.0,
+                    rate => missing / f64::from(rate),
+                };
+                let left = Duration::from_secs_f64(seconds);
                 let done = f64::from(inside) / f64::from(plan.clients);
                 (Doing::Filling, done, left)
             }

@@ -41,6 +41,8 @@ pub struct Person {
     pub cut: bool,
     /// Set if it only counts, once it is in.
     pub counter: Option<Counter>,
+    /// It was among those whom a break threw out, and has not come back from it.
+    pub missed: bool,
     /// Whether it is on the list of those who have something to write.
     pub dirty: bool,
 }
@@ -62,11 +64,7 @@ impl Person {
     pub fn push(&mut self, frame: &pb::ClientFrame, shared: &mut Shared, entropy: &mut Entropy) {
         if let Some(conn) = &mut self.conn {
             let mask = entropy.u32().to_be_bytes();
-            let mut bytes = Vec::new();
-            append_masked(&mut bytes, Kind::Binary, mask, |out| {
-                frame.encode(out).expect("a Vec takes all of it");
-            });
-            conn.push(&bytes, shared);
+            conn.push(&masked(frame, mask), shared);
         }
     }
 
@@ -92,6 +90,15 @@ impl Person {
             command: Some(pb::client_frame::Command::Hello(hello)),
         }
     }
+}
+
+/// A frame as it goes over the wire.
+pub fn masked(frame: &pb::ClientFrame, mask: [u8; 4]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_masked(&mut bytes, Kind::Binary, mask, |out| {
+        frame.encode(out).expect("a Vec takes all of it");
+    });
+    bytes
 }
 
 /// A message as a frame.

@@ -135,6 +135,14 @@ impl Verdict {
 impl Limits {
     /// One sentence for each limit that did not hold.
     pub fn broken(&self, verdict: &Verdict, latency: &Latency) -> Vec<String> {
+        let mut broken = self.broken_faults(verdict);
+        broken.extend(self.broken_refused(verdict.refused.count()));
+        broken.extend(self.broken_latency(latency));
+        broken
+    }
+
+    /// Those about faults.
+    pub fn broken_faults(&self, verdict: &Verdict) -> Vec<String> {
         let mut broken = Vec::new();
         for (fault, most) in &self.faults {
             let Tally { count, first } = verdict.tally(*fault);
@@ -146,11 +154,18 @@ impl Limits {
                 ));
             }
         }
-        let refused = verdict.refused.count();
-        if refused > self.refused {
-            let most = self.refused;
-            broken.push(format!("refused: {refused}, at most {most}"));
-        }
+        broken
+    }
+
+    /// That about refusals.
+    pub fn broken_refused(&self, refused: u64) -> Option<String> {
+        let most = self.refused;
+        (refused > most).then(|| format!("refused: {refused}, at most {most}"))
+    }
+
+    /// Those about latencies.
+    pub fn broken_latency(&self, latency: &Latency) -> Vec<String> {
+        let mut broken = Vec::new();
         let none = latency.percentiles().count == 0;
         for (name, share, most) in self.latency.iter().filter(|_| !none) {
             let found = latency.at(*share);

@@ -65,6 +65,10 @@ fn against_the_real_server_nothing_is_wrong() {
         ("chatty", &["--talkers", "10"], 20),
         ("reconnect", &["--cut", "0.5"], 20),
         ("idle", &["--rate", "0", "--duration", "100ms"], 0),
+        ("big", &[], 20),
+        ("storm", &["--waves", "2"], 20),
+        ("slow", &["--slow", "0.2", "--slow-turn", "100ms"], 20),
+        ("flap", &["--flap", "1"], 20),
         ("ping", &["--talkers", "10"], 20),
         ("lobby", &["--count"], 20),
     ] {
@@ -77,7 +81,7 @@ fn against_the_real_server_nothing_is_wrong() {
         }
         assert_eq!(verdict["said"], said);
         assert_eq!(verdict["acknowledged"], said);
-        // Everybody but the sender, and in `reconnect` perhaps the sender once more.
+        // Everybody but the sender, and perhaps the sender once more if it was cut.
         let heard = report["traffic"]["deliveries"].as_u64().unwrap();
         let expected = match scenario {
             "ping" => said..=said,

@@ -7,14 +7,17 @@ use kith::limits::TEXT_BYTES;
 use super::raw::RawArgs;
 use crate::bounds::{MESSAGE_LEAST, PAIRS, RAW_LEAST};
 use crate::raw::Expect;
-use crate::scenario::{Plan, Speech};
+use crate::scenario::{Plan, Restart, Speech};
 use crate::verdict::Limits;
 
 /// Looks at it.
 ///
 /// # Errors
 /// What does not fit, and what would.
-pub fn fits(plan: &Plan, raw: &RawArgs, limits: &Limits) -> Result<(), String> {
+pub fn fits(plan: &Plan, raw: &RawArgs, limits: &Limits, serves: bool) -> Result<(), String> {
+    let restarts = plan.restart != Restart::Never;
+    let breaks = restarts || plan.cut > 0.0 || plan.waves > 0;
+    let hampers = plan.slow.share > 0.0 || plan.flap > 0.0;
     let expect = match plan.speech {
         Speech::Raw => raw.expect(),
         _ if raw.any() => {
@@ -35,12 +38,14 @@ pub fn fits(plan: &Plan, raw: &RawArgs, limits: &Limits) -> Result<(), String> {
     let nobody = plan.speech == Speech::Pings || expect == Expect::Echo;
     let why = if plan.size < least {
         format!("a message has {least} to {TEXT_BYTES} bytes")
-    } else if plan.cut > 0.0 && plan.speech != Speech::Kith {
-        "--cut is for what can be resumed; raw and ping cannot".to_owned()
-    } else if plan.cut > 0.0 && plan.count {
-        "--count knows no place to resume from; leave out --cut".to_owned()
-    } else if plan.flood && plan.cut > 0.0 {
-        "--flood is for connections that stay; leave out --cut".to_owned()
+    } else if restarts && !serves {
+        "to restart the server the swarm has to start it: name a command with --serve".to_owned()
+    } else if (breaks || hampers) && plan.speech != Speech::Kith {
+        "to break something on purpose is for what can be resumed; raw and ping cannot".to_owned()
+    } else if breaks && plan.count {
+        "--count knows no place to resume from; leave out --cut and the like".to_owned()
+    } else if breaks && plan.flood {
+        "--flood is for connections that stay; leave out --cut and the like".to_owned()
     } else if plan.count && nobody {
         "--count is for those who hear others, and here nobody does".to_owned()
     } else if plan.flood && expect == Expect::Others {

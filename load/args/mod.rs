@@ -1,7 +1,9 @@
 //! The command line: what was typed, checked, as the values that the run takes.
 
+mod file;
 mod fits;
 mod limits;
+mod plan;
 mod raw;
 mod url;
 mod values;
@@ -11,20 +13,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 pub use self::raw::Offer;
 pub use self::url::Url;
 
+use self::file::{Chosen, parse_scenario};
 use self::fits::fits;
 use self::limits::LimitArgs;
+use self::plan::PlanArgs;
 use self::raw::RawArgs;
 use self::url::parse_url;
-use self::values::{parse_duration, parse_rate, parse_share, parse_size};
+use crate::bounds::{SEARCH_LEAST, SEARCH_P99, SEARCH_STEP};
 use crate::raw::Expect;
-use crate::scenario::{self, Plan, SCENARIOS};
+use crate::scenario::{Plan, Restart, SCENARIOS, Scenario};
 use crate::verdict::{Fault, Limits};
 
 /// What the program is to do.
@@ -32,6 +35,8 @@ use crate::verdict::{Fault, Limits};
 pub enum Task {
     /// Put a server under load.
     Run(Box<Options>),
+    /// Print this, which is a scenario as a file.
+    Print(String),
     /// Be the server that does the least, and listen there.
     Floor(SocketAddr),
     /// Print the schema of reports.
@@ -41,8 +46,8 @@ pub enum Task {
 /// Everything that is asked for of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The scenario's name.
-    pub scenario: &'static str,
+    /// The scenario's name, or its file's.
+    pub scenario: String,
     /// Its numbers, as far as they were not given otherwise.
     pub plan: Plan,
     /// Where the server is.
@@ -51,6 +56,12 @@ pub struct Options {
     pub raw: (Expect, Offer),
     /// What is good enough.
     pub limits: Limits,
+    /// Whether to look for the highest rate at which that is so.
+    pub search: bool,
+    /// What starts the server, if the swarm is to do that: a command for `sh`.
+    pub serve: Option<String>,
+    /// Where the output of that goes.
+    pub serve_output: Option<PathBuf>,
     /// The server's process, if it was named.
     pub pid: Option<u32>,
     /// Where the report goes.
@@ -70,59 +81,31 @@ pub struct Options {
     disable_help_subcommand = true
 )]
 struct Args {
-    /// What to do; `--help` says what each shows
-    #[arg(
-        required = true,
-        value_parser = PossibleValuesParser::new(SCENARIOS.iter().map(|s| s.name))
-    )]
-    scenario: Option<String>,
+    /// What to do, or a file that says it; `--help` says what each shows
+    #[arg(required = true, value_parser = parse_scenario)]
+    scenario: Option<Chosen>,
     #[command(subcommand)]
     instead: Option<Instead>,
     /// The server [default: ws://127.0.0.1:9091/ws; raw: the floor's]
     #[arg(long, value_parser = parse_url)]
     url: Option<Url>,
-    /// How many are in the room
-    #[arg(short = 'n', long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    clients: Option<u32>,
-    /// How many of them talk, in turns
-    #[arg(long)]
-    talkers: Option<u32>,
-    /// Messages per second of all talkers together
-    #[arg(long, value_parser = parse_rate)]
-    rate: Option<f64>,
-    /// Messages that are due at the same moment
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    burst: Option<u32>,
-    /// The rate grows from nothing for so long
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
-    ramp: Option<Duration>,
-    /// Messages are due for so long
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
-    duration: Option<Duration>,
-    /// Bytes of text in a message
-    #[arg(long, value_parser = parse_size, value_name = "BYTES")]
-    size: Option<usize>,
-    /// Messages of one client that may be unanswered; more of them wait
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    window: Option<u32>,
-    /// The share of clients that is cut each second, such as 0.1
-    #[arg(long, value_parser = parse_share, value_name = "SHARE")]
-    cut: Option<f64>,
-    /// Everybody who talks keeps a window full, whatever the rate
-    #[arg(long, conflicts_with_all = ["rate", "burst", "ramp"])]
-    flood: bool,
-    /// Those who do not talk count what they hear, and do not read it
-    #[arg(long)]
-    count: bool,
-    /// New connections per second while the room fills
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    connect_rate: Option<u32>,
-    /// How long the last messages may be on their way
-    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
-    settle: Option<Duration>,
+    #[command(flatten)]
+    plan: PlanArgs,
     /// The server's process, if it is not to be found by its port
     #[arg(long)]
     pid: Option<u32>,
+    /// Start this, stop it at the end; `--restart` is about it
+    #[arg(long, value_name = "COMMAND")]
+    serve: Option<String>,
+    /// Where its output goes; otherwise only its last words are kept
+    #[arg(long, requires = "serve", value_name = "FILE")]
+    serve_output: Option<PathBuf>,
+    /// Raise the rate until a limit breaks; say what the server sustains
+    #[arg(long)]
+    search: bool,
+    /// Print the scenario as a file, and do nothing else
+    #[arg(long)]
+    print: bool,
     /// Write the report here, too; `kith-swarm schema` describes it
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -160,55 +143,78 @@ need less; what one needs beyond it is what its features cost.";
 /// # Errors
 /// Help, version, or what is wrong; it knows how to print itself and with what status to end.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Error> {
-    let command = Args::command().after_long_help(after_help());
-    let mut matches = command.try_get_matches_from(words)?;
-    let args = Args::from_arg_matches_mut(&mut matches)?;
+    let mut words: Vec<_> = words.into_iter().collect();
+    let args = typed(&words)?;
     match args.instead {
         Some(Instead::Floor { listen }) => return Ok(Task::Floor(listen)),
         Some(Instead::Schema) => return Ok(Task::Schema),
         None => {}
     }
-    let name = args.scenario.as_deref().unwrap_or_default();
-    let found = scenario::find(name).expect("clap takes the names of the table only");
-    let plan = args.plan(found.plan);
-    let limits = args.limits.limits();
-    if let Err(why) = fits(&plan, &args.raw, &limits) {
-        return Err(Args::command().error(ErrorKind::ArgumentConflict, why));
+    let chosen = args
+        .scenario
+        .clone()
+        .expect("clap requires it without a subcommand");
+    let (name, base, args) = match chosen {
+        Chosen::Named(found) => (found.name.to_owned(), found, args),
+        Chosen::File(path) => {
+            let said = file::read(&path).map_err(|why| wrong(&why))?;
+            // Behind the program's name, and in front of everything that is typed.
+            words.splice(1..1, said.words);
+            (path.display().to_string(), said.base, typed(&words)?)
+        }
+    };
+    let mut plan = args.plan.plan(&base.plan);
+    if args.print {
+        let printed = Scenario { plan, ..*base };
+        return Ok(Task::Print(file::print(&printed)));
     }
+    let mut limits = args.limits.limits();
+    if args.search {
+        search(&mut plan, &mut limits, args.plan.duration())?;
+    }
+    fits(&plan, &args.raw, &limits, args.serve.is_some()).map_err(|why| wrong(&why))?;
     Ok(Task::Run(Box::new(Options {
-        scenario: found.name,
+        scenario: name,
         limits,
+        search: args.search,
         url: args.url.unwrap_or_else(|| Url::usual(plan.speech)),
         raw: args.raw.into_parts(),
         plan,
+        serve: args.serve,
+        serve_output: args.serve_output,
         pid: args.pid,
         json: args.json,
         html: args.html,
     })))
 }
 
-impl Args {
-    fn plan(&self, usual: Plan) -> Plan {
-        let pace = usual.pace;
-        Plan {
-            clients: self.clients.unwrap_or(usual.clients),
-            talkers: self.talkers.unwrap_or(usual.talkers),
-            pace: crate::schedule::Pace {
-                rate: self.rate.unwrap_or(pace.rate),
-                burst: self.burst.unwrap_or(pace.burst),
-                ramp: self.ramp.unwrap_or(pace.ramp),
-                duration: self.duration.unwrap_or(pace.duration),
-            },
-            size: self.size.unwrap_or(usual.size),
-            window: self.window.map_or(usual.window, |window| window as usize),
-            cut: self.cut.unwrap_or(usual.cut),
-            connect_rate: self.connect_rate.unwrap_or(usual.connect_rate),
-            settle: self.settle.unwrap_or(usual.settle),
-            flood: self.flood || usual.flood,
-            count: self.count || usual.count,
-            ..usual
-        }
+/// What a search needs besides.
+fn search(plan: &mut Plan, limits: &mut Limits, step: Option<Duration>) -> Result<(), clap::Error> {
+    if plan.restart != Restart::Never || plan.waves > 0 {
+        return Err(wrong(
+            "a search is for a server that is left alone: leave out --restart and --waves",
+        ));
     }
+    if plan.flood || plan.pace.rate < SEARCH_LEAST || plan.talkers() == 0 {
+        return Err(wrong(
+            "a search begins with a rate: name one with --rate, and some --talkers; no --flood",
+        ));
+    }
+    plan.pace.duration = step.unwrap_or(SEARCH_STEP);
+    plan.pace.ramp = Duration::ZERO;
+    if limits.latency.is_empty() {
+        limits.latency.push(("p99", 0.99, SEARCH_P99));
+    }
+    Ok(())
+}
+
+fn typed(words: &[OsString]) -> Result<Args, clap::Error> {
+    let command = Args::command().after_long_help(after_help());
+    Args::from_arg_matches_mut(&mut command.try_get_matches_from(words)?)
+}
+
+fn wrong(why: &str) -> clap::Error {
+    Args::command().error(ErrorKind::ValueValidation, why)
 }
 
 fn after_help() -> String {
@@ -263,7 +269,10 @@ Exit status: 0 the limits held; 1 they did not, or the run could not be made;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::scenario;
 
     fn options(words: &[&str]) -> Result<Options, String> {
         let words = ["kith-swarm"].iter().chain(words);
@@ -359,14 +368,16 @@ mod tests {
             (&["lobby", "--rate", "NaN"], "from 0 to 1000000"),
             (&["lobby", "--size", "10"], "44 to 65536 bytes"),
             (&["lobby", "--size", "50"], "66 to 65536 bytes"),
+            (&["storm", "--search"], "leave out --restart and --waves"),
+            (&["idle", "--search"], "name one with --rate"),
             (&["lobby", "--cut", "2"], "from 0 to 1"),
-            (&["lobby", "--flood", "--rate", "1"], "cannot be used with"),
+            (&["raw", "--slow", "0.1"], "for what can be resumed"),
             (&["lobby", "--flood", "--cut", "1"], "connections that stay"),
             (&["lobby", "--flood", "--max-p99", "1s"], "a flood has none"),
             (&["lobby", "--count", "--cut", "1"], "leave out --cut"),
             (&["lobby", "--expect", "echo"], "are for raw"),
             (&["ping", "--count"], "here nobody does"),
-            (&["ping", "--cut", "1"], "raw and ping cannot"),
+            (&["ping", "--cut", "1"], "for what can be resumed"),
             (
                 &["raw", "--flood", "--expect", "others"],
                 "brings nothing back",
@@ -379,7 +390,7 @@ mod tests {
                 "that the swarm sends by itself",
             ),
             (&["raw", "--subprotocol", "a, b"], "one word"),
-            (&["lobby", "--clients", "0"], "1..=1000000"),
+            (&["lobby", "--clients", "0"], "1 to 1000000 clients"),
             (&["lobby", "--duration", "10"], "50ms, 10s or 2m"),
             (&["lobby", "--duration", "9999999m"], "at most a day"),
             (&["lobby", "--url", "wss://a/ws"], "no TLS"),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use kith::limits::TEXT_BYTES;
 
-use crate::bounds::RAW_LEAST;
+use crate::bounds::{CLIENTS, RAW_LEAST, TURN_LEAST};
+use crate::scenario::Restart;
 
 /// `50ms`, `10s`, `2m`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -47,4 +48,43 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
     number
         .filter(|size| (RAW_LEAST..=TEXT_BYTES).contains(size))
         .ok_or_else(|| format!("a message has {RAW_LEAST} to {TEXT_BYTES} bytes"))
+}
+
+/// Any number of them, none too.
+pub fn parse_count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("this is a whole number from 0 to {}", u32::MAX))
+}
+
+/// One at least.
+pub fn parse_some(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("this is a whole number from 1 to {}", u32::MAX))
+}
+
+/// How many come.
+pub fn parse_clients(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=CLIENTS).contains(number))
+        .ok_or_else(|| format!("there are 1 to {CLIENTS} clients"))
+}
+
+/// A time that something takes again and again, and that is therefore not too short.
+pub fn parse_turn(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    (time >= TURN_LEAST)
+        .then_some(time)
+        .ok_or_else(|| format!("this takes {} ms at least", TURN_LEAST.as_millis()))
+}
+
+/// What happens to the server.
+pub fn parse_restart(text: &str) -> Result<Restart, String> {
+    let mut all = Restart::NAMES.into_iter();
+    let found = all.find(|(name, _)| *name == text);
+    found
+        .map(|(_, restart)| restart)
+        .ok_or_else(|| "this is one of never, drain, kill, both".to_owned())
 }

@@ -61,7 +61,7 @@ fn head(html: &mut Html, report: &Report) {
     html.within("header", &[], |html| {
         html.own(LOGO);
         html.within("div", &[], |html| {
-            html.element("h1", &[], report.scenario);
+            html.element("h1", &[], &report.scenario);
             let words = format!(
                 "{} clients, {} talking, {} messages of {} a second for {}",
                 count(u64::from(plan.clients)),

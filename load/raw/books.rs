@@ -147,6 +147,11 @@ impl Books {
         refused.note(code, name, || format!("{of}: {message}"));
     }
 
+    /// How often that was.
+    pub fn refusals(&self) -> u64 {
+        self.verdict.refused.count()
+    }
+
     /// Whether everybody has heard everything that was sent.
     pub const fn all_heard(&self) -> bool {
         self.missing == 0 && self.uncounted == 0

@@ -44,25 +44,14 @@ impl<D: Dialect> Raw<D> {
 
     /// Sends new clients on their way, evenly; when all are in, talking begins.
     fn fill(&mut self, since: Moment, now: Moment) {
-        let seconds = now.since(since).as_secs_f64();
-        let by_now = (seconds * f64::from(self.plan.connect_rate)) as u64 + 1;
-        while self.begun < self.plan.clients
-            && u64::from(self.begun) < by_now
-            && self.coming < OPENING
-        {
+        let by_now = self.plan.begun_by(now.since(since));
+        while self.begun < by_now && self.coming < OPENING {
             self.start(self.begun, now);
             self.begun += 1;
         }
         if self.inside == self.plan.clients {
             self.numbers.filled = now.since(since);
-            let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
-            self.phase = Phase::Talking {
-                schedule,
-                since: now,
-            };
-            for client in 0..self.plan.talkers() {
-                self.send(client, now);
-            }
+            self.talk(now);
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
             let why = match &self.trouble {
                 Some(trouble) => trouble.to_string(),
@@ -73,6 +62,18 @@ impl<D: Dialect> Raw<D> {
                 of: self.plan.clients,
                 why,
             });
+        }
+    }
+
+    /// Messages are due from now on.
+    pub(super) fn talk(&mut self, now: Moment) {
+        let schedule = Schedule::new(self.plan.pace(), now, self.plan.talkers());
+        self.phase = Phase::Talking {
+            schedule,
+            since: now,
+        };
+        for client in 0..self.plan.talkers() {
+            self.send(client, now);
         }
     }
 
@@ -90,9 +91,14 @@ impl<D: Dialect> Raw<D> {
             && now >= schedule.end()
             && schedule.next().is_none()
         {
-            self.numbers.talked = now.since(since);
-            self.phase = Phase::Settling(now.after(self.plan.settle));
+            self.settle(since, now);
         }
+    }
+
+    /// Everything is said.
+    pub(super) fn settle(&mut self, since: Moment, now: Moment) {
+        self.numbers.talked += now.since(since);
+        self.phase = Phase::Settling(now.after(self.plan.settle));
     }
 
     /// Sends what a client has to say, as far as its window goes, in one piece.

@@ -22,6 +22,7 @@ use crate::hearing::Trouble;
 use crate::numbers::Numbers;
 use crate::payload::Which;
 use crate::person::Stage;
+use crate::schedule::Pace;
 use crate::verdict::Verdict;
 
 /// One client.
@@ -110,6 +111,30 @@ impl<D: Dialect> Clients for Raw<D> {
         if let Some(conn) = &mut self.people[client as usize].conn {
             conn.wrote(taken, &mut self.shared);
         }
+    }
+
+    fn stop(&mut self, now: Moment) {
+        match self.phase {
+            Phase::Filling(_) => self.fatal = Some(Failure::Interrupted),
+            Phase::Talking { since, .. } => {
+                self.numbers.interrupted = true;
+                self.settle(since, now);
+            }
+            Phase::Settling(_) | Phase::Over => {}
+        }
+    }
+
+    fn again(&mut self, pace: Pace, now: Moment) {
+        self.plan.pace = pace;
+        self.talk(now);
+    }
+
+    fn has_all(&self) -> bool {
+        self.books.all_heard()
+    }
+
+    fn refused(&self) -> u64 {
+        self.books.refusals()
     }
 
     fn phase(&self) -> &Phase {

@@ -19,9 +19,12 @@ use time::format_description::well_known::Rfc3339;
 pub use server::{Server, Swarm, Thread};
 
 use crate::args::Options;
+use crate::breaks::Told;
 use crate::latency::{CurvePoint, Percentiles};
 use crate::numbers::Numbers;
 use crate::observe::Observed;
+use crate::restarts::Served;
+use crate::search::Found;
 use crate::series::{MarkTold, Sample};
 use crate::verdict::{Limits, Verdict};
 
@@ -40,7 +43,7 @@ pub struct Report {
     /// When the first connection was made, in UTC (RFC 3339).
     pub started: String,
     /// The scenario's name.
-    pub scenario: &'static str,
+    pub scenario: String,
     /// The server's address.
     pub url: String,
     /// What was to be done.
@@ -59,6 +62,14 @@ pub struct Report {
     pub curves: Curves,
     /// What went over the wire.
     pub traffic: Traffic,
+    /// When everybody was out at once, and how long it took until they were back.
+    pub breaks: Vec<Told>,
+    /// The server, if the swarm started it.
+    pub serve: Option<Served>,
+    /// What it sustains, if that was searched for.
+    pub search: Option<Found>,
+    /// Whether somebody stopped the run before its end.
+    pub interrupted: bool,
     /// The server's process, if it was there to be looked at.
     pub server: Option<Server>,
     /// The swarm's own.
@@ -105,6 +116,11 @@ pub struct PlanTold {
     pub cut: f64,
     pub flood: bool,
     pub count: bool,
+    pub waves: u32,
+    pub slow: f64,
+    pub flap: f64,
+    pub restart: &'static str,
+    pub every_s: f64,
 }
 
 /// All of them count from the moment a message was due, unless it is said otherwise.
@@ -116,6 +132,8 @@ pub struct Latencies {
     pub uncorrected: Percentiles,
     /// Until it was heard by, or from, somebody whom the swarm had cut off.
     pub after_break: Percentiles,
+    /// Until it was heard by, or from, a slow reader.
+    pub slow: Percentiles,
     /// Until its sender was told.
     pub acknowledged: Percentiles,
     /// From `connect` to `welcome`.
@@ -139,8 +157,21 @@ pub struct Traffic {
     pub bytes_out: u64,
     /// Connections that the swarm cut.
     pub cuts: u64,
+    /// Connections that were opened besides, to get nothing done.
+    pub flaps: u64,
     /// Connections that ended otherwise, by close code or `lost`.
     pub ended: BTreeMap<String, u64>,
+}
+
+/// What was seen of a run besides its own numbers.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Second by second, and of the processes.
+    pub observed: Observed,
+    /// Of the server, if the swarm started it.
+    pub served: Option<Served>,
+    /// By the search, if there was one.
+    pub found: Option<Found>,
 }
 
 impl Report {
@@ -150,9 +181,18 @@ impl Report {
         started: OffsetDateTime,
         numbers: &Numbers,
         verdict: Verdict,
-        observed: Observed,
+        seen: Seen,
     ) -> Self {
-        let broken = options.limits.broken(&verdict, &numbers.corrected);
+        let Seen {
+            observed,
+            served: serve,
+            found: search,
+        } = seen;
+        let mut broken = match &search {
+            Some(found) => found.broken(&options.limits, &verdict),
+            None => options.limits.broken(&verdict, &numbers.corrected),
+        };
+        broken.extend(serve.iter().flat_map(Served::wrong));
         let clients = options.plan.clients;
         let server = observed.server.as_ref();
         Self {
@@ -160,7 +200,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             // Its year has four digits, and nothing else can go wrong.
             started: started.format(&Rfc3339).unwrap_or_default(),
-            scenario: options.scenario,
+            scenario: options.scenario.clone(),
             url: options.url.to_string(),
             plan: PlanTold::new(options),
             limits: LimitsTold::new(&options.limits),
@@ -173,6 +213,10 @@ impl Report {
                 uncorrected: numbers.uncorrected.curve(),
             },
             traffic: Traffic::new(numbers, clients),
+            breaks: numbers.breaks.told(),
+            serve,
+            search,
+            interrupted: numbers.interrupted,
             server: server.map(|seen| Server::new(seen, numbers, clients)),
             swarm: Swarm::new(numbers, &observed.swarm),
             samples: observed.samples,
@@ -206,6 +250,7 @@ impl Traffic {
             bytes_in: numbers.bytes_in,
             bytes_out: numbers.bytes_out,
             cuts: numbers.cuts,
+            flaps: numbers.flaps,
             ended: numbers.ended.clone(),
         }
     }
@@ -226,6 +271,11 @@ impl PlanTold {
             cut: plan.cut,
             flood: plan.flood,
             count: plan.count,
+            waves: plan.waves,
+            slow: plan.slow.share,
+            flap: plan.flap,
+            restart: plan.restart.name(),
+            every_s: plan.every.as_secs_f64(),
         }
     }
 }
@@ -236,17 +286,19 @@ impl Latencies {
             corrected: numbers.corrected.percentiles(),
             uncorrected: numbers.uncorrected.percentiles(),
             after_break: numbers.after_break.percentiles(),
+            slow: numbers.slow.percentiles(),
             acknowledged: numbers.acknowledged.percentiles(),
             sign_in: numbers.sign_in.percentiles(),
         }
     }
 
     /// As tables name them.
-    pub fn named(&self) -> [(&'static str, Percentiles); 5] {
+    pub fn named(&self) -> [(&'static str, Percentiles); 6] {
         [
             ("corrected", self.corrected),
             ("uncorrected", self.uncorrected),
             ("after break", self.after_break),
+            ("slow readers", self.slow),
             ("acknowledged", self.acknowledged),
             ("sign-in", self.sign_in),
         ]

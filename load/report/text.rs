@@ -43,6 +43,15 @@ impl fmt::Display for Report {
                  and\n             latencies count from then"
             )?;
         }
+        if self.interrupted {
+            writeln!(
+                f,
+                "\nNOTE         stopped early: only what was said until then counts"
+            )?;
+        }
+        if let Some(found) = &self.search {
+            write!(f, "\n{found}")?;
+        }
         writeln!(f)?;
         for broken in &self.broken {
             writeln!(f, "NOT HELD     {broken}")?;
@@ -112,6 +121,13 @@ impl Report {
                 write!(f, ", {} ended by the server ({how})", count(*times))?;
             }
             writeln!(f)?;
+        }
+        for told in &self.breaks {
+            writeln!(f, "             {told}")?;
+        }
+        if traffic.flaps > 0 {
+            let times = count(traffic.flaps);
+            writeln!(f, "besides      {times} connections that got nothing done")?;
         }
         Ok(())
     }

@@ -4,7 +4,9 @@
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Deal, Rig, check_plan, plan};
+    use crate::scripted::rig::{Rig, plan};
+    use crate::scripted::server::Deal;
+    use crate::scripted::tests::check_plan;
     use crate::verdict::Fault;
 
     #[test]
