@@ -304,6 +304,23 @@ fn the_floor_tells_everybody_but_who_only_wants_an_echo() {
 }
 
 #[test]
+fn whoever_does_not_read_is_dropped_by_the_floor_and_holds_nobody_up() {
+    let floor = Floor::start();
+    let [mut reader, mut lazy] = ["", ""].map(|path| floor.connect(path));
+    let message = tungstenite::Message::binary(vec![b'x'; 1_000_000]);
+    // More than the kernel holds for a socket and the floor for a queue.
+    for _ in 0..40 {
+        reader.send(message.clone()).unwrap();
+        assert_eq!(reader.read().unwrap(), message);
+    }
+    let mut came = 0;
+    while lazy.read().is_ok() {
+        came += 1;
+    }
+    assert!(came < 40, "{came}");
+}
+
+#[test]
 fn from_the_floor_everything_comes_that_is_to_come() {
     let floor = Floor::start();
     let echo = format!("{}echo", floor.url);
