@@ -23,6 +23,8 @@ pub const READS: usize = 4;
 /// Connections that are read before it is looked what is due: with 3 µs each, messages are not late
 /// by more than a fraction of a millisecond.
 pub const READS_AT_ONCE: usize = 64;
+/// The same for bytes: 2,000 messages of 128 bytes, with up to half a microsecond each.
+pub const BYTES_AT_ONCE: usize = 256 * 1024;
 /// Readiness events taken from the kernel in one turn.
 pub const EVENTS: usize = 1024;
 /// Connections that are being opened at once. More would overflow the server's backlog, and who is

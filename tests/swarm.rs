@@ -342,6 +342,19 @@ fn from_the_floor_everything_comes_that_is_to_come() {
         assert_eq!(report["traffic"]["deliveries"], 20 * heard, "{text}");
         assert_eq!(report["server"]["pid"], floor.child.id());
     }
+    // A closed loop says as much as it can, and has no corrected latency.
+    let words = ["raw", "--url", &floor.url, "--flood", "--window", "4"];
+    let folder = Folder::new();
+    let output = swarm(&[&words[..], LITTLE].concat(), &folder);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("a flood is not open loop"), "{text}");
+    let report = std::fs::read_to_string(folder.path().join("r.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let said = report["verdict"]["said"].as_u64().unwrap();
+    assert!(said >= 4 * 4, "{text}");
+    assert_eq!(report["traffic"]["deliveries"], 10 * said, "{text}");
+    assert_eq!(report["latency"]["corrected"]["count"], 0);
+    assert_eq!(report["latency"]["uncorrected"]["count"], 10 * said);
     // Nobody was to hear its own words.
     let words = ["raw", "--url", &floor.url, "--expect", "others"];
     let output = swarm(&[&words[..], LITTLE].concat(), &Folder::new());
