@@ -2,6 +2,7 @@
 //!
 //! Not in `src/limits.rs`: none of them is the server's.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Clients of one run. Each takes some kilobytes here, and a file.
@@ -22,6 +23,8 @@ pub const READS: usize = 4;
 /// Connections that are read before it is looked what is due: with 3 µs each, messages are not late
 /// by more than a fraction of a millisecond.
 pub const READS_AT_ONCE: usize = 64;
+/// The same for bytes: 2,000 messages of 128 bytes, with up to half a microsecond each.
+pub const BYTES_AT_ONCE: usize = 256 * 1024;
 /// Readiness events taken from the kernel in one turn.
 pub const EVENTS: usize = 1024;
 /// Connections that are being opened at once. More would overflow the server's backlog, and who is
@@ -115,7 +118,8 @@ pub const FLOOR_MESSAGE: usize = 1024 * 1024;
 pub const FLOOR_TURN: usize = 1024 * 1024;
 /// What may wait for one of its sockets that does not drain; beyond it that socket is dropped.
 pub const FLOOR_QUEUE: usize = 8 * 1024 * 1024;
-/// A queue of this size is kept when it is empty.
-pub const FLOOR_KEPT: usize = 64 * 1024;
+/// A queue of such a size is kept when it is empty: echoes come again. The answer to a handshake is
+/// smaller, and what piles up for a slow one larger.
+pub const FLOOR_KEPT: RangeInclusive<usize> = 1024..=64 * 1024;
 /// Lives of such a server that a report tells of.
 pub const LIVES: usize = BREAKS;

@@ -17,7 +17,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bounds::{EVENTS, PORTS, READ_BUFFER, READS, READS_AT_ONCE};
+use crate::bounds::{BYTES_AT_ONCE, EVENTS, PORTS, READ_BUFFER, READS, READS_AT_ONCE};
 use crate::clients::Clients;
 use crate::crowd::Action;
 use crate::failure::Failure;
@@ -41,6 +41,8 @@ pub struct Engine {
     /// closed its side.
     unread: Vec<(u32, bool)>,
     writable: Vec<u32>,
+    /// Bytes that were read since it was last looked what is due.
+    taken: usize,
     /// How often an address of this machine had no port left, and the next one was taken.
     spread: u32,
 }
@@ -68,6 +70,7 @@ impl Engine {
             started: Instant::now(),
             unread: Vec::new(),
             writable: Vec::new(),
+            taken: 0,
             spread: 0,
         })
     }
@@ -116,12 +119,15 @@ impl Engine {
                 self.writable.push(client);
             }
         }
-        for some in ready.chunks(READS_AT_ONCE) {
-            for (client, closed) in some {
-                self.read(*client, *closed, crowd);
-            }
+        let mut reads = 0;
+        for (client, closed) in ready {
+            self.read(client, closed, crowd);
+            reads += 1;
             // What is due does not wait until everybody was read.
-            self.serve(crowd);
+            if reads >= READS_AT_ONCE || self.taken >= BYTES_AT_ONCE {
+                (reads, self.taken) = (0, 0);
+                self.serve(crowd);
+            }
         }
         self.serve(crowd);
         crowd.take_failure().map_or(Ok(()), Err)
@@ -222,6 +228,7 @@ impl Engine {
                 Ok(count) => {
                     let now = Moment(self.started.elapsed().as_nanos() as u64);
                     crowd.received(client, &self.buffer[..count], now);
+                    self.taken += count;
                     // Less than there was room for is all there is, and more of it brings an
                     // event; but that the server has closed its side is told once.
                     if count < room && !closed {

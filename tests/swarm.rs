@@ -282,6 +282,23 @@ fn the_floor_tells_everybody_but_who_only_wants_an_echo() {
 }
 
 #[test]
+fn whoever_does_not_read_is_dropped_by_the_floor_and_holds_nobody_up() {
+    let floor = Floor::start();
+    let [mut reader, mut lazy] = ["", ""].map(|path| floor.connect(path));
+    let message = tungstenite::Message::binary(vec![b'x'; 1_000_000]);
+    // More than the kernel holds for a socket and the floor for a queue.
+    for _ in 0..40 {
+        reader.send(message.clone()).unwrap();
+        assert_eq!(reader.read().unwrap(), message);
+    }
+    let mut came = 0;
+    while lazy.read().is_ok() {
+        came += 1;
+    }
+    assert!(came < 40, "{came}");
+}
+
+#[test]
 fn from_the_floor_everything_comes_that_is_to_come() {
     let floor = Floor::start();
     let echo = format!("{}echo", floor.url);
@@ -304,6 +321,19 @@ fn from_the_floor_everything_comes_that_is_to_come() {
         assert_eq!(report["traffic"]["deliveries"], 20 * heard, "{text}");
         assert_eq!(report["server"]["pid"], floor.child.id());
     }
+    // A closed loop says as much as it can, and has no corrected latency.
+    let words = ["raw", "--url", &floor.url, "--flood", "--window", "4"];
+    let folder = Folder::new();
+    let output = swarm(&[&words[..], LITTLE].concat(), &folder);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("a flood is not open loop"), "{text}");
+    let report = std::fs::read_to_string(folder.path().join("r.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let said = report["verdict"]["said"].as_u64().unwrap();
+    assert!(said >= 4 * 4, "{text}");
+    assert_eq!(report["traffic"]["deliveries"], 10 * said, "{text}");
+    assert_eq!(report["latency"]["corrected"]["count"], 0);
+    assert_eq!(report["latency"]["uncorrected"]["count"], 10 * said);
     // Nobody was to hear its own words.
     let words = ["raw", "--url", &floor.url, "--expect", "others"];
     let output = swarm(&[&words[..], LITTLE].concat(), &Folder::new());

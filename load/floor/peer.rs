@@ -1,6 +1,6 @@
 //! One socket of the floor: what came of it in part, and what it did not take yet.
 //!
-//! An idle one owns nothing on the heap. Knows nobody beside it.
+//! One that was only told its handshake's answer owns nothing on the heap. Knows nobody beside it.
 
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -127,7 +127,7 @@ impl Peer {
         }
         self.sent = 0;
         self.queue.clear();
-        if self.queue.capacity() > FLOOR_KEPT {
+        if !FLOOR_KEPT.contains(&self.queue.capacity()) {
             self.queue = Vec::new();
         }
         Stay::Stays

@@ -123,7 +123,9 @@ mod tests {
         }
 
         fn tell(&mut self, client: u32, payload: &[u8]) {
-            let conn = self.conns[client as usize].as_mut().unwrap();
+            let Some(conn) = &mut self.conns[client as usize] else {
+                return;
+            };
             let mut bytes = Vec::new();
             let range = append(&mut bytes, Kind::Binary, |out| {
                 out.extend_from_slice(payload);
@@ -151,6 +153,17 @@ mod tests {
     }
 
     fn run(plan: Plan, expect: Expect, deal: Deal, every: u64) -> (Numbers, Verdict) {
+        run_and_lose(plan, expect, deal, every, None)
+    }
+
+    /// The same; at this moment the server loses this client.
+    fn run_and_lose(
+        plan: Plan,
+        expect: Expect,
+        deal: Deal,
+        every: u64,
+        mut lose: Option<(Moment, u32)>,
+    ) -> (Numbers, Verdict) {
         let target = Target {
             address: ([127, 0, 0, 1], 9092).into(),
             host: "h".to_owned(),
@@ -176,6 +189,10 @@ mod tests {
             late: vec![Vec::new(); count],
         };
         while !matches!(raw.phase(), Phase::Over) {
+            if let Some((_, client)) = lose.take_if(|(at, _)| now >= *at) {
+                server.conns[client as usize] = None;
+                raw.ended(client, now);
+            }
             raw.tick(now);
             while exchange(&mut raw, &mut server, now) {
                 // A flood must come to its end.
@@ -317,6 +334,21 @@ mod tests {
             assert!(numbers.deliveries >= 4990, "{}", numbers.deliveries);
             assert_eq!(numbers.corrected.percentiles().count, 2000);
         }
+    }
+
+    #[test]
+    fn whoever_is_cut_off_by_the_server_comes_back_and_has_lost_what_was_said() {
+        let lose = Some((Moment(300_000_000), 0));
+        let (numbers, verdict) =
+            run_and_lose(plan(), Expect::Broadcast, Deal::Drop, u64::MAX, lose);
+        assert_eq!(numbers.ended.get("lost"), Some(&1));
+        assert_eq!(numbers.handshakes, u64::from(CLIENTS) + 1);
+        // It is away for half a second to a whole one, in which the other talker says half of it.
+        let lost = verdict.tally(Fault::Lost).count;
+        assert!((200..700).contains(&lost), "{lost}");
+        faults(&verdict, &[(Fault::Lost, lost)], "a client that is lost");
+        // What it was to say meanwhile, it says when it is back.
+        assert_eq!((verdict.said, verdict.acknowledged), (1000, 1000));
     }
 
     #[test]
