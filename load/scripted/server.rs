@@ -101,7 +101,8 @@ impl Server {
                     conn.accept(Some("kith.v1.proto"), &mut self.shared, now);
                 }
                 Some(Event::Binary(bytes)) => {
-                    let frame = pb::ClientFrame::decode(bytes).expect("the crowd speaks protobuf");
+                    let frame =
+                        pb::ClientFrame::decode(&bytes[..]).expect("the crowd speaks protobuf");
                     match frame.command.expect("the crowd sends commands") {
                         Command::Hello(hello) => self.hello(client, frame.id, hello),
                         Command::Talk(talk) => self.talk(client, frame.id, frame.key, talk),
