@@ -81,8 +81,9 @@ impl Crowd {
                 self.numbers.handshakes += 1;
                 let cursor = (!self.counts(client)).then(|| self.ledger.cursor(client));
                 let person = &mut self.people[client as usize];
-                let hello = person.hello(self.ledger.name(client), cursor);
-                person.push(&hello, &mut self.shared, &mut self.entropy);
+                if let Some(hello) = person.hello(self.ledger.name(client), cursor) {
+                    person.push(&hello, &mut self.shared, &mut self.entropy);
+                }
             }
             Told::Refused(refused) => self.out(client, Trouble::Refused(refused), now),
             Told::Closed(closed) => self.out(client, Trouble::Closed(closed), now),
@@ -191,9 +192,10 @@ impl Crowd {
     }
 
     fn error(&mut self, client: u32, id: u32, error: &pb::Error, now: Moment) {
-        if id == HELLO {
+        let coming = matches!(self.people[client as usize].stage, Stage::Coming(_));
+        if id == HELLO || coming {
             let pb::Error { code, message, .. } = error;
-            let why = format!("it answered `hello` with {code}: {message}");
+            let why = format!("it refused the name with {code}: {message}");
             return self.out(client, Trouble::Chat(why), now);
         }
         let person = &mut self.people[client as usize];

@@ -99,7 +99,7 @@ mod tests {
     fn who_is_not_let_in_is_counted_and_the_server_quoted() {
         let fail = |script: Script| Rig::new(plan(), script).run().unwrap_err().to_string();
         let one = fail(vec![(3, 0, Deal::TurnAway)]);
-        assert!(one.starts_with("only 4 of 5 clients got in: it answered `hello` with 201: taken"));
+        assert!(one.starts_with("only 4 of 5 clients got in: it refused the name with 201: taken"));
         let all = fail((0..5).map(|client| (client, 0, Deal::TurnAway)).collect());
         assert!(
             all.starts_with("127.0.0.1:9091 is no chat server of this protocol"),
