@@ -105,6 +105,13 @@ mod tests {
             all.starts_with("127.0.0.1:9091 is no chat server of this protocol"),
             "{all}"
         );
+        let mut rig = Rig::new(plan(), Vec::new());
+        rig.stall = (Moment(0), Moment(u64::MAX));
+        let silent = rig.run().unwrap_err().to_string();
+        assert!(
+            silent.starts_with("127.0.0.1:9091 did not answer within 10 s"),
+            "{silent}"
+        );
     }
 
     #[test]
