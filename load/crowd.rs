@@ -395,14 +395,15 @@ impl Crowd {
     }
 
     fn start(&mut self, client: u32, now: Moment) {
+        let person = &mut self.people[client as usize];
+        let first = person.claim(self.ledger.name(client));
         let opening = Opening {
             host: &self.target.host,
             path: &self.target.path,
             key: &generate_key(),
             subprotocol: Some(Format::Proto.subprotocol()),
-            fields: &[],
+            fields: first.as_slice(),
         };
-        let person = &mut self.people[client as usize];
         person.conn = Some(Client::new(&opening, &mut self.shared));
         person.stage = Stage::Coming(now);
         self.coming += 1;

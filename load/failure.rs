@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kith::conn::client::Refused;
 
@@ -18,6 +19,8 @@ pub enum Failure {
     NoWebSocket(SocketAddr, Refused),
     /// Somebody grants one, and does not say what a chat server says.
     NoChat(SocketAddr, String),
+    /// Somebody listens, and let nobody in for so long, without a word why.
+    NoAnswer(SocketAddr, Duration),
     /// The server did not let everybody in.
     NotIn {
         /// Who got in.
@@ -68,22 +71,22 @@ impl fmt::Display for Failure {
                 "nobody can be reached at {address}: {error}; start the server, or name its \
                  address with --url"
             ),
-            Self::NoWebSocket(address, refused) => {
-                write!(f, "{address} grants no such WebSocket: ")?;
-                match refused {
-                    Refused::NotHttp => f.write_str("its answer is not HTTP"),
-                    Refused::Status(status) => write!(f, "it answers {status} instead of 101"),
-                    Refused::NotWebSocket => f.write_str("its answer is not that to a WebSocket"),
-                    Refused::Extension => f.write_str("it uses an extension that nobody offered"),
-                    Refused::Subprotocol => f.write_str("it does not speak the subprotocol of it"),
-                    Refused::Ended => f.write_str("it ended the connection without an answer"),
-                }?;
-                f.write_str("; check address and path of --url")
-            }
+            Self::NoWebSocket(address, refused) => write!(
+                f,
+                "{address} grants no such WebSocket: {}; check address and path of --url",
+                said(*refused)
+            ),
             Self::NoChat(address, why) => write!(
                 f,
                 "{address} is no chat server of this protocol: {why}; check address and path of \
                  --url"
+            ),
+            Self::NoAnswer(address, waited) => write!(
+                f,
+                "{address} did not answer within {} s, so what it is cannot be told; look whether \
+                 it is busy or hangs, and try again, with fewer --clients or a lower \
+                 --connect-rate; or check --url",
+                waited.as_secs()
             ),
             Self::NotIn { got, of, why } => write!(
                 f,
@@ -131,3 +134,15 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What somebody did who grants no such WebSocket.
+fn said(refused: Refused) -> String {
+    match refused {
+        Refused::NotHttp => "its answer is not HTTP".to_owned(),
+        Refused::Status(status) => format!("it answers {status} instead of 101"),
+        Refused::NotWebSocket => "its answer is not that to a WebSocket".to_owned(),
+        Refused::Extension => "it uses an extension that nobody offered".to_owned(),
+        Refused::Subprotocol => "it does not speak the subprotocol of it".to_owned(),
+        Refused::Ended => "it ended the connection without an answer".to_owned(),
+    }
+}

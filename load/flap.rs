@@ -14,13 +14,13 @@ use kith::conn::Shared;
 use kith::conn::client::{Client, Opening, Told};
 use kith::ids::Entropy;
 use kith::limits::WRITE_PIECES;
-use kith::wire::Format;
+use kith::wire::{Format, pb};
 use tungstenite::handshake::client::generate_key;
 
 use crate::bounds::{FLAP_AWAY, FLAP_BYTE, FLAP_HOLD};
 use crate::crowd::{Action, Target};
 use crate::payload::Run;
-use crate::person::{Person, masked};
+use crate::person::{greeting, masked};
 
 /// All such connections of a run.
 #[derive(Debug)]
@@ -153,7 +153,10 @@ impl Flaps {
                 Told::Open => {
                     // A name of its own in each life: the last one may still be online.
                     let name = means.run.name(self.first.wrapping_add(self.opened as u32));
-                    let frame = Person::default().hello(&name, None);
+                    let frame = greeting(pb::Hello {
+                        name,
+                        ..pb::Hello::default()
+                    });
                     let mask = means.entropy.u32().to_be_bytes();
                     conn.push(&masked(&frame, mask), means.shared);
                     take(conn, &mut flap.words, means.shared);

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use kith::clock::Moment;
 use kith::conn::Closed;
@@ -13,7 +14,7 @@ use kith::wire::pb;
 use kith::wire::pb::server_frame::Body;
 use prost::Message as _;
 
-use crate::bounds::RETRY;
+use crate::bounds::{RETRY, SIGN_IN_WAIT};
 use crate::counting::{Counted, Counter};
 use crate::crowd::{Crowd, Phase};
 use crate::failure::Failure;
@@ -30,7 +31,7 @@ pub enum Trouble {
     Chat(String),
     /// The WebSocket was closed.
     Closed(Closed),
-    /// Nothing came for too long.
+    /// No `welcome` within [`SIGN_IN_WAIT`], and nothing else that ended it.
     Silent,
 }
 
@@ -46,7 +47,10 @@ impl fmt::Display for Trouble {
             }
             Self::Closed(Closed::Broken(_)) => f.write_str("the server broke RFC 6455"),
             Self::Closed(_) => f.write_str("the server dropped the connection"),
-            Self::Silent => f.write_str("the server sent no `welcome`"),
+            Self::Silent => {
+                let waited = SIGN_IN_WAIT.as_secs();
+                write!(f, "the server did not answer within {waited} s")
+            }
         }
     }
 }
@@ -61,6 +65,25 @@ impl Trouble {
             Self::Closed(Closed::ByPeer(Some(code))) => code.to_string(),
             Self::Closed(Closed::Broken(_)) | Self::Chat(_) => "broken".to_owned(),
             _ => "lost".to_owned(),
+        }
+    }
+
+    /// Why there is no run with the server at this address, if this happened to the first of so
+    /// many clients. Only who gives a wrong answer is called no chat server; who gives none may be
+    /// busy, and who ends the connection has its reasons.
+    pub fn failure(self, address: SocketAddr, clients: u32) -> Failure {
+        match self {
+            Self::Unreachable(error) => Failure::Unreachable(address, error),
+            Self::Refused(refused) => Failure::NoWebSocket(address, refused),
+            Self::Silent => Failure::NoAnswer(address, SIGN_IN_WAIT),
+            Self::Chat(_) | Self::Closed(Closed::Broken(_)) => {
+                Failure::NoChat(address, self.to_string())
+            }
+            Self::Closed(_) => Failure::NotIn {
+                got: 0,
+                of: clients,
+                why: self.to_string(),
+            },
         }
     }
 }
@@ -81,8 +104,9 @@ impl Crowd {
                 self.numbers.handshakes += 1;
                 let cursor = (!self.counts(client)).then(|| self.ledger.cursor(client));
                 let person = &mut self.people[client as usize];
-                let hello = person.hello(self.ledger.name(client), cursor);
-                person.push(&hello, &mut self.shared, &mut self.entropy);
+                if let Some(hello) = person.hello(self.ledger.name(client), cursor) {
+                    person.push(&hello, &mut self.shared, &mut self.entropy);
+                }
             }
             Told::Refused(refused) => self.out(client, Trouble::Refused(refused), now),
             Told::Closed(closed) => self.out(client, Trouble::Closed(closed), now),
@@ -112,13 +136,10 @@ impl Crowd {
         let back = now.after(RETRY + self.jitter(RETRY));
         self.away(client, back);
         if matches!(self.phase, Phase::Filling(_)) && self.inside == 0 {
-            // Nobody ever got in, so this is not about load.
+            // Nobody is in, so there is nothing to wait for.
             let address = self.target.address;
-            self.fatal.get_or_insert(match trouble {
-                Trouble::Unreachable(error) => Failure::Unreachable(address, error),
-                Trouble::Refused(refused) => Failure::NoWebSocket(address, refused),
-                other => Failure::NoChat(address, other.to_string()),
-            });
+            self.fatal
+                .get_or_insert_with(|| trouble.failure(address, self.plan.clients));
         } else {
             self.trouble = Some(trouble);
         }
@@ -195,9 +216,10 @@ impl Crowd {
     }
 
     fn error(&mut self, client: u32, id: u32, error: &pb::Error, now: Moment) {
-        if id == HELLO {
+        let coming = matches!(self.people[client as usize].stage, Stage::Coming(_));
+        if id == HELLO || coming {
             let pb::Error { code, message, .. } = error;
-            let why = format!("it answered `hello` with {code}: {message}");
+            let why = format!("it refused the name with {code}: {message}");
             return self.out(client, Trouble::Chat(why), now);
         }
         let person = &mut self.people[client as usize];
@@ -250,5 +272,44 @@ impl Crowd {
             person.push(&frame, &mut self.shared, &mut self.entropy);
         }
         self.send_waiting(client, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kith::conn::Closed;
+    use kith::conn::client::Refused;
+
+    use super::Trouble;
+
+    #[test]
+    fn only_a_wrong_answer_makes_it_no_chat_server() {
+        let no_chat = "127.0.0.1:9091 is no chat server of this protocol: ";
+        for (trouble, expected) in [
+            (Trouble::Chat("it sings".to_owned()), no_chat),
+            (
+                Trouble::Silent,
+                "127.0.0.1:9091 did not answer within 10 s, so what it is cannot be told; look \
+                 whether it is busy or hangs, and try again, with fewer --clients or a lower \
+                 --connect-rate; or check --url",
+            ),
+            (
+                Trouble::Closed(Closed::ByPeer(Some(1013))),
+                "only 0 of 5 clients got in: the server closed the connection with 1013; look",
+            ),
+            (
+                Trouble::Closed(Closed::Lost),
+                "only 0 of 5 clients got in: the server dropped the connection; look",
+            ),
+            (
+                Trouble::Refused(Refused::Status(404)),
+                "127.0.0.1:9091 grants no such WebSocket: it answers 404",
+            ),
+        ] {
+            let told = trouble
+                .failure(([127, 0, 0, 1], 9091).into(), 5)
+                .to_string();
+            assert!(told.starts_with(expected), "{told}");
+        }
     }
 }

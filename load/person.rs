@@ -68,27 +68,38 @@ impl Person {
         }
     }
 
-    /// What it says to get in, or back in behind what it has heard: `(seq, tag)`, if it knows.
-    pub fn hello(&self, name: &str, cursor: Option<(u64, u32)>) -> pb::ClientFrame {
-        let mut hello = pb::Hello {
+    /// The field of the request by which it comes in for the first time: the name alone.
+    pub fn claim(&self, name: &str) -> Option<(String, String)> {
+        let first = self.identity.is_none();
+        first.then(|| ("username".to_owned(), name.to_owned()))
+    }
+
+    /// What it says to get back in, with the proof that the name is its own, behind what it has
+    /// heard: `(seq, tag)`, if it knows. Nothing the first time, when the request said it all.
+    pub fn hello(&self, name: &str, cursor: Option<(u64, u32)>) -> Option<pb::ClientFrame> {
+        let (guest_id, resume_secret) = self.identity.clone()?;
+        let cursor = cursor.map(|(seq, tag)| pb::Cursor {
+            conversation: "lobby".to_owned(),
+            epoch: self.epoch.clone(),
+            seq,
+            tag,
+        });
+        let hello = pb::Hello {
             name: name.to_owned(),
-            ..pb::Hello::default()
+            guest_id,
+            resume_secret,
+            cursors: cursor.into_iter().collect(),
         };
-        if let Some((guest_id, resume_secret)) = &self.identity {
-            hello.guest_id.clone_from(guest_id);
-            hello.resume_secret.clone_from(resume_secret);
-            hello.cursors.extend(cursor.map(|(seq, tag)| pb::Cursor {
-                conversation: "lobby".to_owned(),
-                epoch: self.epoch.clone(),
-                seq,
-                tag,
-            }));
-        }
-        pb::ClientFrame {
-            id: HELLO,
-            key: Vec::new(),
-            command: Some(pb::client_frame::Command::Hello(hello)),
-        }
+        Some(greeting(hello))
+    }
+}
+
+/// `hello` as a frame.
+pub fn greeting(hello: pb::Hello) -> pb::ClientFrame {
+    pb::ClientFrame {
+        id: HELLO,
+        key: Vec::new(),
+        command: Some(pb::client_frame::Command::Hello(hello)),
     }
 }
 

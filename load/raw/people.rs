@@ -207,13 +207,10 @@ impl<D: Dialect> Raw<D> {
         self.actions.push_back(Action::Drop(client));
         self.returns.push(Reverse((back, client)));
         if matches!(self.phase, Phase::Filling(_)) && self.inside == 0 {
-            // Nobody ever got in, so this is not about load.
+            // Nobody is in, so there is nothing to wait for.
             let address = self.target.address;
-            self.fatal.get_or_insert(match trouble {
-                Trouble::Unreachable(error) => Failure::Unreachable(address, error),
-                Trouble::Refused(refused) => Failure::NoWebSocket(address, refused),
-                other => Failure::NoChat(address, other.to_string()),
-            });
+            self.fatal
+                .get_or_insert_with(|| trouble.failure(address, self.plan.clients));
         } else {
             self.trouble = Some(trouble);
         }

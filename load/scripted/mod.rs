@@ -12,8 +12,9 @@ mod tests {
     use std::time::Duration;
 
     use kith::clock::Moment;
+    use kith::ids::Entropy;
 
-    use super::rig::{Rig, plan};
+    use super::rig::{Rig, TALKERS, plan};
     use super::server::{Deal, Script};
     use crate::scenario::Plan;
     use crate::verdict::{Fault, Verdict};
@@ -72,6 +73,38 @@ mod tests {
     }
 
     #[test]
+    fn one_of_a_thousand_is_found_among_the_others() {
+        use Deal::{AndForeign, Drop, Late, Twice};
+        let mut plan = plan();
+        plan.pace.rate = 1000.0;
+        plan.pace.duration = Duration::from_secs(20);
+        let mut entropy = Entropy::Seeded(7);
+        // Each of them happens to one of 1,000 messages, anywhere among them but not to neighbours,
+        // on its way to somebody who only listens.
+        let mut script = Vec::new();
+        for thousand in 0..20 {
+            for (quarter, deal) in [Drop, Twice, Late, AndForeign].into_iter().enumerate() {
+                let within = u64::from(entropy.u32() % 240);
+                let listener = TALKERS + entropy.u32() % (plan.clients - TALKERS);
+                script.push((
+                    listener,
+                    thousand * 1000 + quarter as u64 * 250 + 5 + within,
+                    deal,
+                ));
+            }
+        }
+        let found = [
+            (Fault::Lost, 20),
+            (Fault::SilentHole, 20),
+            (Fault::Duplicated, 20),
+            (Fault::Reordered, 20),
+            (Fault::Misdelivered, 20),
+        ];
+        let verdict = check_plan(plan, &script, &found);
+        assert_eq!((verdict.said, verdict.acknowledged), (20_000, 20_000));
+    }
+
+    #[test]
     fn what_becomes_of_a_message_itself_is_counted_once() {
         // Seq 5 is the third message of client 0, as the two take turns.
         let nobody: Script = [1, 2, 3, 4].map(|client| (client, 5, Deal::Drop)).into();
@@ -99,11 +132,18 @@ mod tests {
     fn who_is_not_let_in_is_counted_and_the_server_quoted() {
         let fail = |script: Script| Rig::new(plan(), script).run().unwrap_err().to_string();
         let one = fail(vec![(3, 0, Deal::TurnAway)]);
-        assert!(one.starts_with("only 4 of 5 clients got in: it answered `hello` with 201: taken"));
+        assert!(one.starts_with("only 4 of 5 clients got in: it refused the name with 201: taken"));
         let all = fail((0..5).map(|client| (client, 0, Deal::TurnAway)).collect());
         assert!(
             all.starts_with("127.0.0.1:9091 is no chat server of this protocol"),
             "{all}"
+        );
+        let mut rig = Rig::new(plan(), Vec::new());
+        rig.stall = (Moment(0), Moment(u64::MAX));
+        let silent = rig.run().unwrap_err().to_string();
+        assert!(
+            silent.starts_with("127.0.0.1:9091 did not answer within 10 s"),
+            "{silent}"
         );
     }
 

@@ -97,8 +97,15 @@ impl Server {
                 return;
             };
             match conn.poll_event(&mut input, &mut self.shared, now) {
-                Some(Event::Upgrade(_)) => {
+                Some(Event::Upgrade(upgrade)) => {
                     conn.accept(Some("kith.v1.proto"), &mut self.shared, now);
+                    if let Some(name) = upgrade.username {
+                        let hello = pb::Hello {
+                            name,
+                            ..pb::Hello::default()
+                        };
+                        self.hello(client, 0, hello);
+                    }
                 }
                 Some(Event::Binary(bytes)) => {
                     let frame =

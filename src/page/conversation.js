@@ -193,8 +193,11 @@ function advanced(it) {
   return cursor === it.cursor ? it : { ...it, cursor };
 }
 
-/** One of ours has its place. @param {Reader} reader @param {Conversation} it
- * @param {Pending} message @param {Entry} entry @returns {Conversation} */
+/** One of ours has its place, and is shown there at once. Where that is right behind the cursor, the
+ * acknowledgement stands for the entry; otherwise the entry, or a hole that it is in, is still to
+ * come, like everything before it, and then finds it there.
+ * @param {Reader} reader @param {Conversation} it @param {Pending} message @param {Entry} entry
+ * @returns {Conversation} */
 export function acknowledged(reader, it, message, entry) {
   it = { ...it, pending: it.pending.filter((other) => other !== message) };
   const next = placed(it, entry);
@@ -263,6 +266,11 @@ export function quieted(it, now) {
   const typing = Object.fromEntries(Object.entries(it.typing).filter(([, until]) => until > now));
   return Object.keys(typing).length === Object.keys(it.typing).length ? it : { ...it, typing };
 }
+
+/** Whether an entry came before one that it follows. One of ours that was acknowledged ahead of the
+ * cursor, known by its key, is no sign of that. @param {Conversation} it */
+export const isTorn = (it) =>
+  it.entries.slice(position(it.entries, it.cursor.seq + 1)).some((entry) => !entry.key);
 
 /** @param {Conversation} it */
 export const canLoadOlder = (it) => it.loaded && !it.asking && it.first > Math.max(it.floor, 1);

@@ -11,6 +11,7 @@ import {
   conversation,
   heard,
   holed,
+  isTorn,
   lastOf,
   paged,
   quieted,
@@ -244,8 +245,8 @@ function outgoing(state, event) {
   }
 }
 
-/** The acknowledgement stands for the entry. @param {State} state @param {string} key
- * @param {import('./frames.js').Talked} talked @returns {State} */
+/** @param {State} state @param {string} key @param {import('./frames.js').Talked} talked
+ * @returns {State} */
 function talked(state, key, { conversation: address, seq, tag, at }) {
   return within(state, address, (it) => {
     const message = it.pending.find((other) => other.key === key);
@@ -322,12 +323,11 @@ export function wants(state) {
   /** @type {Command[]} */
   const commands = [];
   for (const it of Object.values(state.conversations)) {
-    const under = it.pending.some((message) => message.phase === 'waiting' && message.sentAs);
     if (!it.loaded && !it.asking)
       commands.push({ history: { conversation: it.address, limit: PAGE } });
-    // Entries beyond a gap that none of our own acknowledgements will close: the server never
-    // leaves one, but a page that shows a gap as if there were none would be worse than asking.
-    else if (!it.asking && !under && lastOf(it) > it.cursor.seq) {
+    // The server never leaves a gap, but a page that shows one as if there were none would be worse
+    // than asking.
+    else if (!it.asking && isTorn(it)) {
       commands.push({ history: { conversation: it.address, after: String(it.cursor.seq) } });
     }
   }

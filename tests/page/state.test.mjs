@@ -141,13 +141,23 @@ test('the cursor stops before a gap, and the gap is asked for', () => {
   );
 });
 
-test('the acknowledgement stands for the entry, also when others overtake it', () => {
+test('the acknowledgement stands for the entry that follows, and only for that', () => {
+  const settled = { type: 'asked', command: { userList: {} } };
   check([say('k', 'hi'), talked('k', 6)], { held: '3 4 5 6', cursor: 6, waiting: '', unread: 0 });
-  check([say('k', 'hi'), come(7), { type: 'asked', command: { userList: {} } }], {
-    cursor: 5,
-    wants: '',
-  });
-  check([say('k', 'hi'), come(7), talked('k', 6)], { held: '3 4 5 6 7', cursor: 7 });
+  // Acknowledged while the page is behind: shown at once, and the entries are on their way.
+  const ahead = [settled, say('k', 'hi'), talked('k', 8)];
+  check(ahead, { held: '3 4 5 8', cursor: 5, waiting: '', wants: '' });
+  check([...ahead, come(6)], { held: '3 4 5 6 8', cursor: 6, wants: '' });
+  check([...ahead, come(6, 7, 8, 9)], { held: '3 4 5 6 7 8 9', cursor: 9, wants: '' });
+  const hole = { conversation: 'lobby', from: 6, to: 8, tag: 80, reason: 'x' };
+  check([...ahead, { type: 'hole', hole }, come(9)], { held: '3 4 5 8 9', cursor: 9, wants: '' });
+});
+
+test('a gap is asked for also while one of our own is under way or ahead of the cursor', () => {
+  const settled = { type: 'asked', command: { userList: {} } };
+  const asks = '{"history":{"conversation":"lobby","after":"5"}}';
+  check([settled, say('k', 'hi'), come(7)], { held: '3 4 5 7', cursor: 5, wants: asks });
+  check([settled, say('k', 'hi'), talked('k', 7), come(9)], { cursor: 5, wants: asks });
 });
 
 test('what comes back by catching up is shown once, before and after its acknowledgement', () => {

@@ -31,8 +31,6 @@ pub struct Around<'a> {
     pub oracle: &'a mut Oracle,
     pub people: &'a mut [Person],
     pub counts: &'a mut Counts,
-    /// How often the running server has put a listener behind.
-    pub put_behind: u64,
 }
 
 /// What is wrong with a cursor, on purpose.
@@ -104,10 +102,6 @@ pub struct Session {
     pub secret: String,
     pub epoch: String,
     pub expects: Expect,
-    /// It came with a cursor, so it was behind at least for a moment.
-    pub resumed: bool,
-    /// How often anybody had been put behind when it began.
-    pub put_behind: u64,
     pub asked: BTreeMap<u32, Asked>,
     next_id: u32,
     pub shown: BTreeSet<String>,
@@ -181,8 +175,6 @@ impl Device {
             secret: String::new(),
             epoch: String::new(),
             expects: Expect::Nothing,
-            resumed: false,
-            put_behind: around.put_behind,
             asked: BTreeMap::new(),
             next_id: 1,
             shown: BTreeSet::new(),

@@ -9,7 +9,7 @@ use kith::wire::pb::server_frame::Body;
 
 use super::device::{Around, Asked, Device, Expect, Listing, TakeUp, Wrong};
 use super::frames::{self, Told};
-use super::ledger::{Came, Ledger};
+use super::ledger::{Ledger, Stands};
 use super::network::Heard;
 use super::oracle::Check;
 
@@ -195,7 +195,6 @@ impl Device {
         };
         let position = ledger.position();
         let history = around.oracle.history;
-        session.resumed = true;
         session.expects = match wrong {
             Wrong::Epoch | Wrong::Beyond => Expect::Reset(0),
             _ if position.epoch != standing.epoch => Expect::Reset(0),
@@ -238,11 +237,12 @@ impl Device {
             around.counts.add("answers to duplicates");
             return Ok(());
         }
-        match (&mut self.ledger, session.expects) {
-            (Some(ledger), Expect::Nothing) => ledger.talked(told.seq, told.tag),
-            // Not live, so that the entry comes in its place, if it comes at all.
-            _ => Ok(()),
-        }
+        let ledger = self.ledger.as_mut().ok_or("an answer without a log")?;
+        around.counts.add(match ledger.talked(told.seq, told.tag)? {
+            Stands::ForTheEntry => "answers that stand for the entry",
+            Stands::ForNothing => "answers before the entry",
+        });
+        Ok(())
     }
 
     fn listed(&mut self, users: pb::Users, around: &mut Around<'_>) -> Check {
@@ -351,18 +351,7 @@ impl Device {
             frames::Speech::Proto | frames::Speech::PlainProto => "entries in protobuf",
         });
         let ledger = self.ledger.as_mut().ok_or("an entry without a log")?;
-        let came = ledger.entry(entry.seq, entry.tag)?;
-        if came == Came::Echoed {
-            around.counts.add("own entries by page");
-            let was_live = !session.resumed && session.put_behind == around.put_behind;
-            if was_live {
-                return Err(format!(
-                    "{} came although its answer stands for it",
-                    entry.seq
-                ));
-            }
-        }
-        Ok(())
+        ledger.entry(entry.seq, entry.tag)
     }
 
     fn hole(&mut self, hole: &pb::Hole, around: &mut Around<'_>) -> Check {

@@ -1,16 +1,14 @@
 //! What one device has of the lobby's log, and the one thing that it insists on: what it was given
 //! and what it was told that it will not get is contiguous, and nothing comes twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a device holds of one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
     pub epoch: String,
-    /// The first entry that it lacks, leaving aside what an answer stands for.
+    /// The first entry that it lacks.
     next: u64,
-    /// Entries that were not sent because the answer to our own command stands for them.
-    stood: BTreeSet<u64>,
     /// The tags of what it has.
     tags: BTreeMap<u64, u32>,
 }
@@ -23,12 +21,13 @@ pub struct Position {
     pub tag: u32,
 }
 
-/// How an entry came.
+/// What the answer to our own message is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Came {
-    New,
-    /// Although an answer could have stood for it: right only for one who was behind.
-    Echoed,
+pub enum Stands {
+    /// It stands for the entry, which must not come any more.
+    ForTheEntry,
+    /// Something before the entry is missing; it comes in its place, or in a hole.
+    ForNothing,
 }
 
 impl Ledger {
@@ -37,18 +36,13 @@ impl Ledger {
         Self {
             epoch: epoch.to_owned(),
             next: head + 1,
-            stood: BTreeSet::new(),
             tags: BTreeMap::from([(head, tag)]),
         }
     }
 
     /// The last entry that it has, one way or the other.
     pub fn last(&self) -> u64 {
-        let mut next = self.next;
-        while self.stood.contains(&next) {
-            next += 1;
-        }
-        next - 1
+        self.next - 1
     }
 
     pub fn position(&self) -> Position {
@@ -63,7 +57,6 @@ impl Ledger {
     /// Everything it has from `seq` on is lost: restored from a backup, or asked for anew.
     pub fn rewind(&mut self, seq: u64) {
         self.next = seq + 1;
-        self.stood.clear();
         self.tags.retain(|at, _| *at <= seq);
     }
 
@@ -72,35 +65,32 @@ impl Ledger {
         self.tags.keys().copied()
     }
 
-    /// Our own message was given this place, and the answer may stand for the entry.
+    /// Our own message was given this place, which nothing had before. The answer stands for the
+    /// entry if and only if this is what was due.
     ///
     /// # Errors
     /// It was given to us before.
-    pub fn talked(&mut self, seq: u64, tag: u32) -> Result<(), String> {
-        if seq < self.next || !self.stood.insert(seq) {
-            return Err(format!("{seq} was answered, but {} was due", self.next));
+    pub fn talked(&mut self, seq: u64, tag: u32) -> Result<Stands, String> {
+        if seq > self.next {
+            return Ok(Stands::ForNothing);
         }
+        self.entry(seq, tag)?;
+        Ok(Stands::ForTheEntry)
+    }
+
+    /// # Errors
+    /// A gap, or a repetition.
+    pub fn entry(&mut self, seq: u64, tag: u32) -> Result<(), String> {
+        self.due(seq)?;
+        self.next = seq + 1;
         self.tags.insert(seq, tag);
         Ok(())
     }
 
     /// # Errors
-    /// A gap, or a repetition.
-    pub fn entry(&mut self, seq: u64, tag: u32) -> Result<Came, String> {
-        self.reach(seq)?;
-        self.next = seq + 1;
-        self.tags.insert(seq, tag);
-        Ok(if self.stood.remove(&seq) {
-            Came::Echoed
-        } else {
-            Came::New
-        })
-    }
-
-    /// # Errors
     /// It does not begin where something was due, or ends before it begins.
     pub fn hole(&mut self, from: u64, to: u64, tag: u32) -> Result<(), String> {
-        self.reach(from)?;
+        self.due(from)?;
         if to < from {
             return Err(format!("a hole from {from} to {to}"));
         }
@@ -108,15 +98,10 @@ impl Ledger {
         if tag != 0 {
             self.tags.insert(to, tag);
         }
-        self.stood.retain(|seq| *seq > to);
         Ok(())
     }
 
-    /// Steps over what answers stand for, up to `seq`.
-    fn reach(&mut self, seq: u64) -> Result<(), String> {
-        while self.next < seq && self.stood.remove(&self.next) {
-            self.next += 1;
-        }
+    fn due(&self, seq: u64) -> Result<(), String> {
         if self.next == seq {
             return Ok(());
         }

@@ -45,8 +45,6 @@ pub struct World<'a> {
     pub(super) counts: Counts,
     /// All connections that the server may hold, also those that their clients gave up.
     pub(super) links: Vec<Link>,
-    /// Listeners put behind by servers that are no more.
-    put_behind: u64,
     /// The size of what is said, at most.
     pub(super) padding: usize,
     trace: bool,
@@ -79,7 +77,6 @@ impl<'a> World<'a> {
             oracle: Oracle::new(ledger, site.history, site.lobby_keep),
             counts: Counts::default(),
             links: Vec::new(),
-            put_behind: 0,
             padding: dice.weighted(&[(6, 40), (3, 3000), (2, 60_000)]),
             trace,
             step,
@@ -155,14 +152,11 @@ impl<'a> World<'a> {
 
     /// What a device may look at, and the device.
     pub(super) fn around(&mut self, device: usize) -> (&mut Device, Around<'_>) {
-        let running = self.server.as_ref();
-        let put_behind = running.map_or(0, |server| server.exchange.metrics.put_behind);
         let around = Around {
             now: self.now,
             oracle: &mut self.oracle,
             people: &mut self.people,
             counts: &mut self.counts,
-            put_behind: self.put_behind + put_behind,
         };
         (&mut self.devices[device], around)
     }
@@ -280,7 +274,6 @@ impl<'a> World<'a> {
         };
         self.note(|_| format!("the server ends: {end:?}"));
         let metrics = &server.exchange.metrics;
-        self.put_behind += metrics.put_behind;
         self.counts
             .add_many("listeners put behind", metrics.put_behind);
         self.counts.add_many("pages read", metrics.pages_read);

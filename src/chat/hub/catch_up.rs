@@ -5,7 +5,8 @@
 //! outbox, so that it is served exactly as fast as it reads. **The seam:** a page is cut at the
 //! head, and in the very step in which a page brings `next` to `head + 1` the session joins the
 //! live list; the following entry is fanned out after that step, so it is neither missed nor
-//! doubled.
+//! doubled. The one thing that moves `next` besides is the answer to a message of her own, where it
+//! stands for the entry (`stands_for` in `talk`).
 //!
 //! Whatever a client does, at most one question of its session is with the store. An answer to a
 //! question that was overtaken (by another `hello`) is dropped, and what is lacking now is asked.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::sessions::Place;
+use super::sessions::{Place, Wait};
 use super::{Hub, Output};
 use crate::chat::command::{History, Talk, Typing};
 use crate::chat::durable::{Read, Write, Written};
@@ -85,16 +85,12 @@ impl Hub {
     }
 
     /// It is where it will stay: tell who said it, and everybody who listens.
-    ///
-    /// For a sender who is live the reply stands for the entry. One who is behind gets the entry in
-    /// its place, as everybody does who is behind.
     pub(super) fn talked(&mut self, conn: ConnId, request: u32, written: Written) {
-        let heard = self.sessions.get(conn).map(|session| session.place);
         let (conv, seq, tag, at, duplicate) = match &written {
             Written::Appended(entry) => (entry.conv, entry.seq, entry.tag, entry.at, false),
             Written::Again { conv, seq, tag, at } => (*conv, *seq, *tag, *at, true),
         };
-        if heard.is_some() {
+        if self.sessions.get(conn).is_some() {
             self.reply(
                 conn,
                 request,
@@ -116,16 +112,41 @@ impl Hub {
             debug_assert!(false, "answers come in the order of their entries");
             self.everybody_behind();
         }
+        let except = self.stands_for(conn, request, entry.seq);
         self.lobby.advance(entry.seq, entry.tag);
-        // Without a number there is no reply, and nothing stands for the entry.
-        let stands = request != 0 && matches!(heard, Some(Place::Live(_)));
-        let except = stands.then_some(conn);
         let event = Event::Entry(Arc::new(entry));
         self.outputs.push_back(Output::FanOut {
             conv,
             except,
             event,
         });
+    }
+
+    /// The sender, if the reply stands for this new entry and nothing else may bring it to her.
+    ///
+    /// It does if and only if the entry follows the last one of her connection, which is what a
+    /// client can see: it compares two numbers, and need not know whether it is live. Otherwise the
+    /// entry comes in its place, as it does to everybody who is behind.
+    fn stands_for(&mut self, conn: ConnId, request: u32, seq: Seq) -> Option<ConnId> {
+        // Without a number there is no reply that could stand for anything.
+        let session = self.sessions.get_mut(conn).filter(|_| request != 0)?;
+        match &mut session.place {
+            Place::Live(_) => Some(conn),
+            // Put behind, and nothing has been said since. She has it by the reply, so what she is
+            // brought begins after it.
+            //
+            // So she waits for room, as `put_behind` has it: `resume_at`, `bring` and `page_found`
+            // let nobody wait who lacks nothing, so theirs is a `next` that is at most the head of
+            // that moment, and the head only grows, while this entry is beyond it. If it were
+            // otherwise, it would still be right: `refilled` drops an answer that was about another
+            // `next` and asks anew, and a cursor would at worst be answered by a reset.
+            Place::Behind(next, wait) if *next == seq => {
+                debug_assert_eq!(*wait, Wait::Room, "who lacks nothing waits only for room");
+                *next = seq.next();
+                Some(conn)
+            }
+            Place::Behind(..) | Place::Absent => None,
+        }
     }
 
     pub(super) fn history(

@@ -137,7 +137,6 @@ class Client:
                 await asyncio.sleep(0.01)
 
     async def attend(self, socket) -> None:
-        self.position.connected()
         self.asked.clear()
         self.welcomed.clear()
         self.deaf, self.socket = False, socket
@@ -197,8 +196,10 @@ class Client:
         elif "talked" in frame:
             talked = frame["talked"]
             seq, text = int(talked["seq"]), self.asked.pop(frame["id"])
-            self.ledger.told(seq, text, talked.get("duplicate", False))
-            self.position.talked(seq, talked.get("tag", 0))
+            duplicate = talked.get("duplicate", False)
+            self.ledger.told(seq, text, duplicate)
+            if not duplicate:
+                self.position.talked(seq, talked.get("tag", 0))
             self.open.pop(text, None)
         elif "error" in frame:
             # A refusal that is not for good is what sending again is for, and that comes with the

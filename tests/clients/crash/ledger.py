@@ -67,32 +67,21 @@ class Position:
     ledger: Ledger
     reached: int = 0
     tag: int = 0
-    # Own talks that were acknowledged before everything in front of them was read: seq -> tag.
-    ahead: dict[int, int] = field(default_factory=dict)
-    # The last entry on this connection; entries ascend.
-    last: int = 0
-
-    def connected(self) -> None:
-        self.last = 0
 
     def entry(self, seq: int, tag: int, text: str) -> None:
         self.ledger.seen(seq, text)
-        if seq <= self.last:
-            self.ledger.fault(f"repeated: {self.name} got {seq} after {self.last}")
-        self.last = max(self.last, seq)
-        self.ahead[seq] = tag
-        self._advance()
+        if seq <= self.reached:
+            self.ledger.fault(f"repeated: {self.name} got {seq} with {self.reached} read")
         # Whatever lies between must have been told before.
-        if seq > self.reached:
+        if seq > self.reached + 1:
             self.ledger.fault(f"hole: {self.name} got {seq} with {self.reached} read")
+        if seq > self.reached:
+            self.reached, self.tag = seq, tag
 
     def talked(self, seq: int, tag: int) -> None:
-        self.ahead[seq] = tag
-        self._advance()
-
-    def _advance(self) -> None:
-        while self.reached + 1 in self.ahead:
-            self.reached += 1
-            self.tag = self.ahead.pop(self.reached)
-        for seq in [seq for seq in self.ahead if seq <= self.reached]:
-            del self.ahead[seq]
+        """An own talk has a place that no other had. This stands for the entry if that is the next
+        one; otherwise the entry comes in its place."""
+        if seq <= self.reached:
+            self.ledger.fault(f"repeated: {self.name} was told {seq} with {self.reached} read")
+        elif seq == self.reached + 1:
+            self.reached, self.tag = seq, tag

@@ -63,12 +63,29 @@ class LedgerTest(unittest.TestCase):
 
     def test_after_a_crash_an_own_talk_may_come_as_an_entry(self):
         self.position.entry(1, 11, "a")
-        self.position.connected()
         self.position.entry(2, 12, "own")
         self.ledger.told(2, "own", True)
-        self.position.talked(2, 12)
         self.position.entry(3, 13, "c")
         self.expect()
+
+    def test_an_own_talk_that_is_not_the_next_comes_in_its_place(self):
+        self.position.entry(1, 11, "a")
+        self.position.talked(3, 13)
+        self.position.entry(2, 12, "b")
+        self.assertEqual((self.position.reached, self.position.tag), (2, 12))
+        self.position.entry(3, 13, "own")
+        self.expect()
+
+    def test_an_own_talk_that_is_the_next_does_not_come_as_an_entry(self):
+        self.position.entry(1, 11, "a")
+        self.position.talked(2, 12)
+        self.position.entry(2, 12, "own")
+        self.expect("repeated")
+
+    def test_a_new_talk_has_a_place_of_its_own(self):
+        self.position.entry(1, 11, "a")
+        self.position.talked(1, 11)
+        self.expect("repeated")
 
 
 if __name__ == "__main__":
