@@ -39,6 +39,11 @@ pub const AWAY_MOST: Duration = Duration::from_millis(500);
 /// Gaps in what one client heard that are remembered, to be closed by what arrives late. With more
 /// of them the oldest counts as lost, whoever said what belongs into it.
 pub const GAPS: usize = 4096;
+/// Places of people's own words in the lobby that are remembered, because a message of the swarm's
+/// might belong there. A room in which people say more meanwhile is none to measure in.
+pub const STRANGE: usize = 65_536;
+/// A scenario's file. A printed one has two thousand bytes.
+pub const SCENARIO_BYTES: u64 = 1024 * 1024;
 /// Who says something, times who hears it, where a server gives no places: for each such pair it is
 /// remembered how far that one has heard the other, in 4 bytes. This is 256 MiB of them.
 pub const PAIRS: u64 = 64 * 1024 * 1024;

@@ -164,12 +164,12 @@ impl Crowd {
     fn entry(&mut self, client: u32, entry: &pb::Entry, now: Moment) {
         if self.counts(client) {
             // It came in pieces, and was passed on for that.
-            return self.count(client, 1);
+            return self.count(client, 1, now);
         }
         let Some(said) = self.ledger.heard(client, entry) else {
             return;
         };
-        self.numbers.deliveries += 1;
+        self.numbers.heard(1, now);
         if self.slow.has(client) || self.slow.has(said.sender) {
             self.numbers.slow.record(said.due, now);
         } else if said.interrupted || said.due < self.people[client as usize].in_since {
@@ -190,8 +190,8 @@ impl Crowd {
     }
 
     /// Somebody who counts heard so many entries more.
-    pub(crate) fn count(&mut self, client: u32, entries: u64) {
-        self.numbers.deliveries += entries;
+    pub(crate) fn count(&mut self, client: u32, entries: u64, now: Moment) {
+        self.numbers.heard(entries, now);
         self.ledger.counted(client, entries);
     }
 

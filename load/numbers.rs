@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kith::clock::Moment;
+
 use crate::breaks::Breaks;
 use crate::latency::Latency;
 use crate::series::Marks;
@@ -42,8 +44,12 @@ pub struct Numbers {
     pub bytes_out: u64,
     /// How long it took to fill the room.
     pub filled: Duration,
-    /// How long messages were due.
+    /// How long messages were due, and then until the last of them was heard: a server that is
+    /// behind delivers long after.
     pub talked: Duration,
+    /// When the last message was heard, and when the last was said.
+    heard: Moment,
+    said: Moment,
     /// Somebody did not want to wait until the end of that.
     pub interrupted: bool,
     /// What happened, and when.
@@ -71,8 +77,29 @@ impl Numbers {
             bytes_out: 0,
             filled: Duration::ZERO,
             talked: Duration::ZERO,
+            heard: Moment(0),
+            said: Moment(0),
             interrupted: false,
             marks: Marks::default(),
         }
+    }
+
+    /// So many messages more were heard.
+    pub const fn heard(&mut self, messages: u64, now: Moment) {
+        if messages > 0 {
+            self.deliveries += messages;
+            self.heard = now;
+        }
+    }
+
+    /// No more are due, after some time.
+    pub fn said(&mut self, since: Moment, now: Moment) {
+        self.talked += now.since(since);
+        self.said = now;
+    }
+
+    /// No more are awaited.
+    pub fn over(&mut self) {
+        self.talked += self.heard.since(self.said);
     }
 }

@@ -123,7 +123,8 @@ impl Verdict {
 
     /// All of them together.
     pub fn faults(&self) -> u64 {
-        self.faults.values().map(|tally| tally.count).sum()
+        let counts = self.faults.values().map(|tally| tally.count);
+        counts.fold(0, u64::saturating_add)
     }
 
     /// How often, and the first time.
@@ -167,7 +168,13 @@ impl Limits {
     pub fn broken_latency(&self, latency: &Latency) -> Vec<String> {
         let mut broken = Vec::new();
         let none = latency.percentiles().count == 0;
-        for (name, share, most) in self.latency.iter().filter(|_| !none) {
+        for (name, share, most) in &self.latency {
+            if none {
+                broken.push(format!(
+                    "{name}: nothing was heard that it could be told from"
+                ));
+                continue;
+            }
             let found = latency.at(*share);
             if found > *most {
                 let ms = |time: Duration| time.as_secs_f64() * 1000.0;
@@ -239,5 +246,18 @@ mod tests {
         assert_eq!(broken(2, 31), [""; 0]);
         assert_eq!(broken(1, 31), ["lost: 2, at most 1; the first"]);
         assert_eq!(broken(2, 29).len(), 1);
+        // Of what nobody has heard nobody knows how fast it was.
+        let limits = Limits {
+            latency: vec![("p99", 0.99, Duration::MAX)],
+            ..Limits::default()
+        };
+        let unknown = limits.broken(&verdict, &Latency::new());
+        assert_eq!(
+            unknown,
+            ["p99: nothing was heard that it could be told from"]
+        );
+        // A server can say any number.
+        verdict.add(Fault::SilentHole, u64::MAX, || "all".to_owned());
+        assert_eq!(verdict.faults(), u64::MAX);
     }
 }

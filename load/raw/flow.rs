@@ -35,6 +35,7 @@ impl<D: Dialect> Raw<D> {
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
                 if self.books.all_heard() || now >= until {
+                    self.numbers.over();
                     self.phase = Phase::Over;
                 }
             }
@@ -97,7 +98,7 @@ impl<D: Dialect> Raw<D> {
 
     /// Everything is said.
     pub(super) fn settle(&mut self, since: Moment, now: Moment) {
-        self.numbers.talked += now.since(since);
+        self.numbers.said(since, now);
         self.phase = Phase::Settling(now.after(self.plan.settle));
     }
 

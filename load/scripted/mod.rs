@@ -57,6 +57,7 @@ mod tests {
         check(&each(AndForeign), &[(Fault::Misdelivered, 4)]);
         check(&each(AndOtherRun), &[(Fault::Misdelivered, 4)]);
         check(&each(Deal::Alter), &[(Fault::Altered, 4)]);
+        check(&each(Deal::OtherWords), &[(Fault::Altered, 4)]);
         check(&each(Announce), &[(Fault::AnnouncedHole, 4)]);
         // Talkers are listeners too.
         check(
@@ -93,6 +94,29 @@ mod tests {
                 .0
                 .contains_key(&(500, "too_fast".to_owned()))
         );
+    }
+
+    #[test]
+    fn what_a_server_decides_for_everybody_alike_is_found_too() {
+        // It says them in another order than it was told them, ...
+        let after = [(0, 5, Deal::After), (1, 20, Deal::After)];
+        check(&after, &[(Fault::Reordered, 2)]);
+        // ... says what it refused, ...
+        let verdict = check(&[(0, 5, Deal::RefuseAloud)], &[(Fault::Altered, 1)]);
+        assert_eq!(verdict.refused.count(), 1);
+        // ... or says one thing where it has said another, which it answers for no longer.
+        let forgotten = [(Fault::Lost, 1), (Fault::AnnouncedHole, 5)];
+        check(&[(0, 5, Deal::Forget)], &forgotten);
+    }
+
+    #[test]
+    fn who_is_behind_is_given_no_more_a_second_for_it() {
+        let mut rig = Rig::new(plan(), Vec::new());
+        rig.stall = (Moment(500_000_000), Moment(3_000_000_000));
+        let (numbers, verdict) = rig.run().unwrap();
+        assert_eq!((verdict.said, numbers.deliveries), (100, 400));
+        let whole = Duration::from_millis(2900)..Duration::from_millis(3100);
+        assert!(whole.contains(&numbers.talked), "{:?}", numbers.talked);
     }
 
     #[test]

@@ -23,11 +23,19 @@ pub enum Deal {
     /// And with it what another swarm said here, at a place that was heard long ago.
     AndOtherRun,
     Alter,
+    /// It hears something else in its place, with nothing of the swarm in it.
+    OtherWords,
     Announce,
     /// The sender is told nothing.
     Unanswered,
     /// The sender is told that it is too fast, and nobody else anything.
     Refuse,
+    /// The same, and yet everybody else hears it.
+    RefuseAloud,
+    /// It gets its place after the next message of its sender.
+    After,
+    /// The log loses it when everybody has heard it, and everybody is told to go back.
+    Forget,
     /// It gets a second place, and everybody hears both.
     TwoPlaces,
     /// With seq 0: this client is not let in.
@@ -44,6 +52,7 @@ pub struct Guest {
     pub conn: Option<Conn>,
     name: String,
     late: Vec<pb::Entry>,
+    after: Option<(u32, Vec<u8>, pb::Talk)>,
 }
 
 /// The server. See the module.
@@ -131,16 +140,10 @@ impl Server {
             return self.tell(client, id, Body::Error(error));
         }
         self.guests[client as usize].name.clone_from(&hello.name);
-        let lobby = pb::Standing {
-            conversation: "lobby".to_owned(),
-            epoch: "e".to_owned(),
-            head: self.log.len() as u64,
-            ..pb::Standing::default()
-        };
         let welcome = pb::Welcome {
             name: hello.name,
             guest_id: "g".to_owned(),
-            conversations: vec![lobby],
+            conversations: vec![self.standing()],
             ..pb::Welcome::default()
         };
         self.tell(client, id, Body::Welcome(welcome));
@@ -158,7 +161,22 @@ impl Server {
             return self.tell(client, id, Body::Talked(again));
         }
         let seq = self.log.len() as u64 + 1;
-        if self.deal(client, seq) == Some(Deal::Refuse) {
+        if self.deal(client, seq) == Some(Deal::After) {
+            self.script.retain(|row| (row.0, row.1) != (client, seq));
+            self.guests[client as usize].after = Some((id, key, talk));
+            return;
+        }
+        self.take(client, id, key, talk);
+        if let Some((id, key, talk)) = self.guests[client as usize].after.take() {
+            self.take(client, id, key, talk);
+        }
+    }
+
+    /// Gives it the next place, or does what the script says.
+    fn take(&mut self, client: u32, id: u32, key: Vec<u8>, talk: pb::Talk) {
+        let seq = self.log.len() as u64 + 1;
+        let deal = self.deal(client, seq);
+        if let Some(Deal::Refuse | Deal::RefuseAloud) = deal {
             let error = pb::Error {
                 code: 500,
                 name: "too_fast".to_owned(),
@@ -166,6 +184,9 @@ impl Server {
             };
             // So that the next message finds another script.
             self.script.retain(|row| (row.0, row.1) != (client, seq));
+            if deal == Some(Deal::RefuseAloud) {
+                self.say(client, talk.text, Some(client));
+            }
             return self.tell(client, id, Body::Error(error));
         }
         let talked = pb::Talked {
@@ -174,12 +195,36 @@ impl Server {
             ..pb::Talked::default()
         };
         self.keys.insert(key, talked.clone());
-        if self.deal(client, seq) != Some(Deal::Unanswered) {
+        if deal != Some(Deal::Unanswered) {
             self.tell(client, id, Body::Talked(talked));
         }
         self.say(client, talk.text.clone(), Some(client));
-        if self.deal(client, seq) == Some(Deal::TwoPlaces) {
-            self.say(client, talk.text, None);
+        match deal {
+            Some(Deal::TwoPlaces) => self.say(client, talk.text, None),
+            Some(Deal::Forget) => {
+                self.script.retain(|row| (row.0, row.1) != (client, seq));
+                self.log.pop();
+                let standing = Some(self.standing());
+                for client in 0..self.guests.len() as u32 {
+                    self.tell(
+                        client,
+                        0,
+                        Body::Reset(pb::Reset {
+                            standing: standing.clone(),
+                        }),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn standing(&self) -> pb::Standing {
+        pb::Standing {
+            conversation: "lobby".to_owned(),
+            epoch: "e".to_owned(),
+            head: self.log.len() as u64,
+            ..pb::Standing::default()
         }
     }
 
@@ -204,7 +249,7 @@ impl Server {
         let seq = entry.seq;
         let deal = self.deal(client, seq);
         let copies = match deal {
-            Some(Deal::Drop | Deal::Late | Deal::Announce | Deal::Alter) => 0,
+            Some(Deal::Drop | Deal::Late | Deal::Announce | Deal::Alter | Deal::OtherWords) => 0,
             Some(Deal::Twice) => 2,
             _ => 1,
         };
@@ -233,6 +278,9 @@ impl Server {
                 };
                 let text = message.text.replace("xx", "yx");
                 self.tell(client, 0, other("lobby", text, seq));
+            }
+            Some(Deal::OtherWords) => {
+                self.tell(client, 0, other("lobby", "hello".to_owned(), seq));
             }
             Some(Deal::Announce) => {
                 let hole = pb::Hole {
