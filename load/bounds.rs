@@ -42,6 +42,10 @@ pub const GAPS: usize = 4096;
 /// Places of people's own words in the lobby that are remembered, because a message of the swarm's
 /// might belong there. A room in which people say more meanwhile is none to measure in.
 pub const STRANGE: usize = 65_536;
+/// Kinds of refusal that are told apart, by code and name. The protocol has some thirty.
+pub const REFUSALS: usize = 64;
+/// What is quoted of a server's words, in characters.
+pub const QUOTED: usize = 300;
 /// A scenario's file. A printed one has two thousand bytes.
 pub const SCENARIO_BYTES: u64 = 1024 * 1024;
 /// Who says something, times who hears it, where a server gives no places: for each such pair it is

@@ -19,6 +19,7 @@ use crate::counting::{Counted, Counter};
 use crate::crowd::{Crowd, Phase};
 use crate::failure::Failure;
 use crate::person::{HELLO, Stage, answered, talk};
+use crate::units::plain;
 
 /// What kept somebody out, or threw him out.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl fmt::Display for Trouble {
             Self::Unreachable(error) => write!(f, "{error}"),
             Self::Refused(Refused::Status(status)) => write!(f, "the server answered {status}"),
             Self::Refused(refused) => write!(f, "no WebSocket was granted ({refused:?})"),
-            Self::Chat(why) => f.write_str(why),
+            Self::Chat(why) => f.write_str(&plain(why)),
             Self::Closed(Closed::ByPeer(Some(code))) => {
                 write!(f, "the server closed the connection with {code}")
             }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
+use crate::bounds::REFUSALS;
 use crate::latency::Latency;
+use crate::units::plain;
 
 macro_rules! faults {
     ($( $variant:ident $name:literal $help:literal; )+) => {
@@ -89,7 +91,7 @@ impl Tally {
     /// Counts, and keeps the first example.
     pub fn add(&mut self, count: u64, example: impl FnOnce() -> String) {
         if count > 0 && self.first.is_none() {
-            self.first = Some(example());
+            self.first = Some(plain(&example()));
         }
         self.count = self.count.saturating_add(count);
     }
@@ -98,8 +100,11 @@ impl Tally {
 impl Refusals {
     /// Counts one.
     pub fn note(&mut self, code: u32, name: &str, example: impl FnOnce() -> String) {
-        let tally = self.0.entry((code, name.to_owned())).or_default();
-        tally.add(1, example);
+        let mut key = (code, plain(name));
+        if self.0.len() >= REFUSALS && !self.0.contains_key(&key) {
+            key = (0, "others".to_owned());
+        }
+        self.0.entry(key).or_default().add(1, example);
     }
 
     /// All of them together.
@@ -227,6 +232,24 @@ mod tests {
     use kith::clock::Moment;
 
     use super::*;
+
+    #[test]
+    fn a_server_can_refuse_in_many_words_and_none_of_them_moves_a_cursor() {
+        let mut refused = Refusals::default();
+        for code in 0..2 * REFUSALS as u32 {
+            refused.note(code, "\u{1b}[2J", || "a\nb".to_owned());
+        }
+        assert_eq!(
+            (refused.0.len(), refused.count()),
+            (REFUSALS + 1, 2 * REFUSALS as u64)
+        );
+        let ((code, name), tally) = refused.0.last_key_value().unwrap();
+        assert_eq!(
+            (*code as usize, name.as_str()),
+            (REFUSALS - 1, "\u{fffd}[2J")
+        );
+        assert_eq!(tally.first.as_deref(), Some("a\u{fffd}b"));
+    }
 
     #[test]
     fn limits_hold_up_to_their_number() {
