@@ -63,6 +63,8 @@ pub const PORTS: usize = 20_000;
 pub const FILES_KEPT: u64 = 32;
 /// How often, while the last messages are on their way, it is looked whether everybody has all.
 pub const LOOK: Duration = Duration::from_millis(20);
+/// How long a run still listens when everybody has heard everything, for what nobody is to hear.
+pub const LINGER: Duration = Duration::from_millis(100);
 /// The longest latency that has a place of its own in a histogram; a longer one counts as this.
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
 /// How long a step of a search takes, unless it is said otherwise.

@@ -169,10 +169,7 @@ impl Clients for Crowd {
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
                 let all = self.numbers.breaks.all_back() && self.has_all();
-                if all || now >= until {
-                    self.numbers.over();
-                    self.phase = Phase::Over;
-                }
+                self.phase = self.numbers.settle(all, until, now);
             }
             Phase::Over => {}
         }

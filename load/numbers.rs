@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use kith::clock::Moment;
 
+use crate::bounds::LINGER;
 use crate::breaks::Breaks;
+use crate::crowd::Phase;
 use crate::latency::Latency;
 use crate::series::Marks;
 
@@ -98,8 +100,16 @@ impl Numbers {
         self.said = now;
     }
 
-    /// No more are awaited.
-    pub fn over(&mut self) {
-        self.talked += self.heard.since(self.said);
+    /// Whether it is over, as it was to be by `until`. When everybody has heard everything it soon
+    /// is: what comes twice may come a little later.
+    pub fn settle(&mut self, all_heard: bool, until: Moment, now: Moment) -> Phase {
+        if now >= until {
+            self.talked += self.heard.since(self.said);
+            Phase::Over
+        } else if all_heard {
+            Phase::Settling(until.min(now.after(LINGER)))
+        } else {
+            Phase::Settling(until)
+        }
     }
 }

@@ -34,10 +34,7 @@ impl<D: Dialect> Raw<D> {
             Phase::Filling(since) => self.fill(since, now),
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
-                if self.books.all_heard() || now >= until {
-                    self.numbers.over();
-                    self.phase = Phase::Over;
-                }
+                self.phase = self.numbers.settle(self.books.all_heard(), until, now);
             }
             Phase::Over => {}
         }

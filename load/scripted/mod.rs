@@ -13,7 +13,7 @@ mod tests {
 
     use kith::clock::Moment;
 
-    use super::rig::{Rig, plan};
+    use super::rig::{Doing, Rig, plan};
     use super::server::{Deal, Script};
     use crate::scenario::Plan;
     use crate::verdict::{Fault, Verdict};
@@ -107,6 +107,15 @@ mod tests {
         // ... or says one thing where it has said another, which it answers for no longer.
         let forgotten = [(Fault::Lost, 1), (Fault::AnnouncedHole, 5)];
         check(&[(0, 5, Deal::Forget)], &forgotten);
+    }
+
+    #[test]
+    fn what_comes_again_after_everything_has_come_is_heard_too() {
+        let mut rig = Rig::new(plan(), Vec::new());
+        rig.doings = vec![(Duration::from_millis(1050), Doing::Repeat(2))];
+        let (_, verdict) = rig.run().unwrap();
+        assert_eq!(verdict.tally(Fault::Duplicated).count, 1);
+        assert_eq!(verdict.faults(), 1);
     }
 
     #[test]

@@ -245,6 +245,13 @@ impl Server {
         }
     }
 
+    /// Tells somebody the last entry again.
+    pub fn repeat(&mut self, client: u32) {
+        if let Some(last) = self.log.last().cloned() {
+            self.bring(client, last);
+        }
+    }
+
     fn bring(&mut self, client: u32, entry: pb::Entry) {
         let seq = entry.seq;
         let deal = self.deal(client, seq);
