@@ -59,6 +59,9 @@ impl fmt::Display for Trouble {
 /// A server's frame without an id that brings an entry begins with the tag of that field.
 const ENTRIES: Counted = Counted::Beginning([0xf2, 0x01]);
 
+/// The code of a refusal by a server that is about to end: nothing was said.
+const STOPPING: u32 = 601;
+
 impl Trouble {
     /// How a connection ended, as the report names it: by close code, or by what it was.
     pub fn kind(&self) -> String {
@@ -222,6 +225,8 @@ impl Crowd {
         let person = &mut self.people[client as usize];
         if let Some(which) = answered(client, id)
             && person.unanswered.contains(&which)
+            // Whoever is told so asks again on the next connection. If there is none, that shows.
+            && error.code != STOPPING
         {
             person.unanswered.retain(|other| *other != which);
             self.ledger.refused(which, error);

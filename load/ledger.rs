@@ -58,6 +58,8 @@ enum Fate {
     Open,
     Acknowledged,
     Refused,
+    /// Refused, and nobody knows whether it was said all the same.
+    Doubtful,
 }
 
 impl Ledger {
@@ -154,7 +156,10 @@ impl Ledger {
         if let Some(said) = self.said(which)
             && said.fate == Fate::Open
         {
-            said.fate = Fate::Refused;
+            said.fate = match error.outcome() {
+                pb::Outcome::Unknown => Fate::Doubtful,
+                _ => Fate::Refused,
+            };
             self.open -= 1;
         }
         let who = self.name(which.sender).to_owned();
@@ -382,7 +387,7 @@ impl Ledger {
                         let why = || format!("message {nth} of {name} was refused, and heard");
                         verdict.note(Fault::Altered, why);
                     }
-                    Fate::Refused => {}
+                    Fate::Refused | Fate::Doubtful => {}
                 }
             }
         }

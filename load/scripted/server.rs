@@ -32,6 +32,8 @@ pub enum Deal {
     Refuse,
     /// The same, and yet everybody else hears it.
     RefuseAloud,
+    /// The sender is told that the server stops, and so it is until it comes back.
+    Stop,
     /// It gets its place after the next message of its sender.
     After,
     /// The log loses it when everybody has heard it, and everybody is told to go back.
@@ -52,6 +54,7 @@ pub struct Guest {
     pub conn: Option<Conn>,
     name: String,
     late: Vec<pb::Entry>,
+    stopping: bool,
     after: Option<(u32, Vec<u8>, pb::Talk)>,
 }
 
@@ -139,6 +142,7 @@ impl Server {
             };
             return self.tell(client, id, Body::Error(error));
         }
+        self.guests[client as usize].stopping = false;
         self.guests[client as usize].name.clone_from(&hello.name);
         let welcome = pb::Welcome {
             name: hello.name,
@@ -176,6 +180,17 @@ impl Server {
     fn take(&mut self, client: u32, id: u32, key: Vec<u8>, talk: pb::Talk) {
         let seq = self.log.len() as u64 + 1;
         let deal = self.deal(client, seq);
+        if deal == Some(Deal::Stop) {
+            self.script.retain(|row| (row.0, row.1) != (client, seq));
+            self.guests[client as usize].stopping = true;
+        }
+        if self.guests[client as usize].stopping {
+            let error = pb::Error {
+                code: 601,
+                ..pb::Error::default()
+            };
+            return self.tell(client, id, Body::Error(error));
+        }
         if let Some(Deal::Refuse | Deal::RefuseAloud) = deal {
             let error = pb::Error {
                 code: 500,
