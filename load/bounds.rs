@@ -39,6 +39,15 @@ pub const AWAY_MOST: Duration = Duration::from_millis(500);
 /// Gaps in what one client heard that are remembered, to be closed by what arrives late. With more
 /// of them the oldest counts as lost, whoever said what belongs into it.
 pub const GAPS: usize = 4096;
+/// Places of people's own words in the lobby that are remembered, because a message of the swarm's
+/// might belong there. A room in which people say more meanwhile is none to measure in.
+pub const STRANGE: usize = 65_536;
+/// Kinds of refusal that are told apart, by code and name. The protocol has some thirty.
+pub const REFUSALS: usize = 64;
+/// What is quoted of a server's words, in characters.
+pub const QUOTED: usize = 300;
+/// A scenario's file. A printed one has two thousand bytes.
+pub const SCENARIO_BYTES: u64 = 1024 * 1024;
 /// Who says something, times who hears it, where a server gives no places: for each such pair it is
 /// remembered how far that one has heard the other, in 4 bytes. This is 256 MiB of them.
 pub const PAIRS: u64 = 64 * 1024 * 1024;
@@ -54,6 +63,8 @@ pub const PORTS: usize = 20_000;
 pub const FILES_KEPT: u64 = 32;
 /// How often, while the last messages are on their way, it is looked whether everybody has all.
 pub const LOOK: Duration = Duration::from_millis(20);
+/// How long a run still listens when everybody has heard everything, for what nobody is to hear.
+pub const LINGER: Duration = Duration::from_millis(100);
 /// The longest latency that has a place of its own in a histogram; a longer one counts as this.
 pub const LATENCY_MOST: Duration = Duration::from_secs(600);
 /// How long a step of a search takes, unless it is said otherwise.

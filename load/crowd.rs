@@ -169,9 +169,7 @@ impl Clients for Crowd {
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
                 let all = self.numbers.breaks.all_back() && self.has_all();
-                if all || now >= until {
-                    self.phase = Phase::Over;
-                }
+                self.phase = self.numbers.settle(all, until, now);
             }
             Phase::Over => {}
         }
@@ -231,7 +229,7 @@ impl Clients for Crowd {
         }
         if let Some(mut counter) = self.people[client as usize].counter {
             counter.walk(input, |mut part| while self.step(client, &mut part, now) {});
-            self.count(client, counter.take());
+            self.count(client, counter.take(), now);
             // Unless the connection is over by now.
             if let Some(kept) = &mut self.people[client as usize].counter {
                 *kept = counter;
@@ -476,7 +474,7 @@ impl Crowd {
 
     /// Everything is said.
     fn settle(&mut self, since: Moment, now: Moment) {
-        self.numbers.talked += now.since(since);
+        self.numbers.said(since, now);
         self.numbers.marks.push(now, Mark::Said);
         self.flaps.end();
         self.numbers.flaps = self.flaps.opened();

@@ -85,6 +85,11 @@ impl Engine {
         done.map_err(|error| Failure::System("asking for signals", error))
     }
 
+    /// Closes all sockets, after the last turn.
+    pub fn hang_up(&mut self) {
+        self.peers.clear();
+    }
+
     /// What time it is.
     pub fn now(&self) -> Moment {
         Moment(self.started.elapsed().as_nanos() as u64)

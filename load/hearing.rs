@@ -19,6 +19,7 @@ use crate::counting::{Counted, Counter};
 use crate::crowd::{Crowd, Phase};
 use crate::failure::Failure;
 use crate::person::{HELLO, Stage, answered, talk};
+use crate::units::plain;
 
 /// What kept somebody out, or threw him out.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl fmt::Display for Trouble {
             Self::Unreachable(error) => write!(f, "{error}"),
             Self::Refused(Refused::Status(status)) => write!(f, "the server answered {status}"),
             Self::Refused(refused) => write!(f, "no WebSocket was granted ({refused:?})"),
-            Self::Chat(why) => f.write_str(why),
+            Self::Chat(why) => f.write_str(&plain(why)),
             Self::Closed(Closed::ByPeer(Some(code))) => {
                 write!(f, "the server closed the connection with {code}")
             }
@@ -57,6 +58,9 @@ impl fmt::Display for Trouble {
 
 /// A server's frame without an id that brings an entry begins with the tag of that field.
 const ENTRIES: Counted = Counted::Beginning([0xf2, 0x01]);
+
+/// The code of a refusal by a server that is about to end: nothing was said.
+const STOPPING: u32 = 601;
 
 impl Trouble {
     /// How a connection ended, as the report names it: by close code, or by what it was.
@@ -168,12 +172,12 @@ impl Crowd {
     fn entry(&mut self, client: u32, entry: &pb::Entry, now: Moment) {
         if self.counts(client) {
             // It came in pieces, and was passed on for that.
-            return self.count(client, 1);
+            return self.count(client, 1, now);
         }
         let Some(said) = self.ledger.heard(client, entry) else {
             return;
         };
-        self.numbers.deliveries += 1;
+        self.numbers.heard(1, now);
         if self.slow.has(client) || self.slow.has(said.sender) {
             self.numbers.slow.record(said.due, now);
         } else if said.interrupted || said.due < self.people[client as usize].in_since {
@@ -194,8 +198,8 @@ impl Crowd {
     }
 
     /// Somebody who counts heard so many entries more.
-    pub(crate) fn count(&mut self, client: u32, entries: u64) {
-        self.numbers.deliveries += entries;
+    pub(crate) fn count(&mut self, client: u32, entries: u64, now: Moment) {
+        self.numbers.heard(entries, now);
         self.ledger.counted(client, entries);
     }
 
@@ -225,6 +229,8 @@ impl Crowd {
         let person = &mut self.people[client as usize];
         if let Some(which) = answered(client, id)
             && person.unanswered.contains(&which)
+            // Whoever is told so asks again on the next connection. If there is none, that shows.
+            && error.code != STOPPING
         {
             person.unanswered.retain(|other| *other != which);
             self.ledger.refused(which, error);

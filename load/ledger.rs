@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use kith::clock::Moment;
 use kith::wire::pb;
 
+use crate::bounds::STRANGE;
 use crate::listener::{Listener, Place};
 use crate::payload::{Reading, Run, Which};
 use crate::verdict::{Fault, Verdict};
@@ -23,6 +24,9 @@ pub struct Ledger {
     /// By sender, then by number.
     said: Vec<Vec<Said>>,
     by_seq: HashMap<u64, Which>,
+    /// Where somebody heard what is none of the swarm's words, and how often: whether it should have
+    /// been is known when the books are closed.
+    strange: HashMap<u64, u64>,
     listeners: Vec<Listener>,
     /// The first of those who only count what they hear.
     counting: usize,
@@ -54,6 +58,8 @@ enum Fate {
     Open,
     Acknowledged,
     Refused,
+    /// Refused, and nobody knows whether it was said all the same.
+    Doubtful,
 }
 
 impl Ledger {
@@ -67,6 +73,7 @@ impl Ledger {
             names: (0..clients).map(|client| run.name(client)).collect(),
             said: vec![Vec::new(); count],
             by_seq: HashMap::new(),
+            strange: HashMap::new(),
             listeners: vec![Listener::default(); count],
             counting: readers as usize,
             head: 0,
@@ -149,7 +156,10 @@ impl Ledger {
         if let Some(said) = self.said(which)
             && said.fate == Fate::Open
         {
-            said.fate = Fate::Refused;
+            said.fate = match error.outcome() {
+                pb::Outcome::Unknown => Fate::Doubtful,
+                _ => Fate::Refused,
+            };
             self.open -= 1;
         }
         let who = self.name(which.sender).to_owned();
@@ -178,7 +188,7 @@ impl Ledger {
             Reading::Ours(which, _) => which,
             Reading::Foreign => return self.misdelivered(client, entry),
             Reading::Stranger => {
-                self.verdict.strangers += 1;
+                self.strange(entry.seq);
                 return None;
             }
             Reading::Altered => return self.altered(client, entry),
@@ -239,6 +249,10 @@ impl Ledger {
     pub fn reset(&mut self, client: u32, head: u64, tag: u32) {
         let (seq, _) = self.cursor(client);
         self.hole(client, seq.saturating_add(1), head);
+        let name = self.names[client as usize].as_str();
+        let taken_back = || format!("{name} was told to go back from seq {seq} to {head}");
+        let entries = seq.saturating_sub(head);
+        self.verdict.add(Fault::AnnouncedHole, entries, taken_back);
         self.listeners[client as usize].go_on(head, tag);
     }
 
@@ -314,7 +328,22 @@ impl Ledger {
             }
         }
         self.count_said();
+        self.count_strange();
         self.verdict
+    }
+
+    /// What was heard in the place of a message and is not even like one was that message.
+    fn count_strange(&mut self) {
+        for (seq, times) in std::mem::take(&mut self.strange) {
+            match self.by_seq.get(&seq) {
+                None => self.verdict.strangers += times,
+                Some(which) => {
+                    let of = of(*which, &self.names[which.sender as usize]);
+                    let why = || format!("somebody heard other words at seq {seq}, place of {of}");
+                    self.verdict.add(Fault::Altered, times, why);
+                }
+            }
+        }
     }
 
     /// What became of each message by itself.
@@ -324,9 +353,17 @@ impl Ledger {
         let readers = readers.iter().filter(|one| one.is_in()).count();
         let heard_by_others = readers > 1 && counters.is_empty();
         for (name, all) in self.names.iter().zip(&self.said) {
+            let mut last = 0;
             for (nth, said) in all.iter().enumerate() {
                 let verdict = &mut self.verdict;
                 verdict.said += 1;
+                // Who says one thing after the other, also over several connections, has said so.
+                let seq = said.seq.unwrap_or(last);
+                if seq < last {
+                    let why = || format!("message {nth} of {name} has seq {seq}, its last {last}");
+                    verdict.note(Fault::Reordered, why);
+                }
+                last = last.max(seq);
                 match said.fate {
                     Fate::Acknowledged => {
                         verdict.acknowledged += 1;
@@ -345,9 +382,23 @@ impl Ledger {
                         let why = || format!("message {nth} of {name} could not even be sent");
                         verdict.note(Fault::Unanswered, why);
                     }
-                    Fate::Refused => {}
+                    // What was sent again may have been said the first time.
+                    Fate::Refused if said.seen > 0 && !said.interrupted => {
+                        let why = || format!("message {nth} of {name} was refused, and heard");
+                        verdict.note(Fault::Altered, why);
+                    }
+                    Fate::Refused | Fate::Doubtful => {}
                 }
             }
+        }
+    }
+
+    /// Somebody was told what is none of the swarm's words.
+    fn strange(&mut self, seq: u64) {
+        if self.strange.len() < STRANGE || self.strange.contains_key(&seq) {
+            *self.strange.entry(seq).or_default() += 1;
+        } else {
+            self.verdict.strangers += 1;
         }
     }
 
@@ -358,7 +409,15 @@ impl Ledger {
         match said.seq {
             None => {
                 said.seq = Some(seq);
-                self.by_seq.insert(seq, which);
+                // As when a log loses its end after somebody has heard it: each message was heard,
+                // and nobody who was told the one will be told the other.
+                if let Some(before) = self.by_seq.insert(seq, which) {
+                    let before = of(before, self.name(before.sender));
+                    let now = of(which, self.name(which.sender));
+                    self.verdict.note(Fault::Lost, || {
+                        format!("{before} had seq {seq}, which is {now} now")
+                    });
+                }
             }
             Some(known) if known != seq => {
                 let name = self.name(which.sender).to_owned();

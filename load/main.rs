@@ -53,6 +53,7 @@ mod progress;
 mod raw;
 mod report;
 mod restarts;
+mod saving;
 mod scenario;
 mod schedule;
 #[cfg(test)]
@@ -68,10 +69,8 @@ mod verdict;
 mod watch;
 
 use std::env;
-use std::fs;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -123,8 +122,11 @@ fn main() -> ExitCode {
 
 /// Puts a server under load, and says what came of it.
 fn load(options: &Options) -> Result<ExitCode, Failure> {
-    let report = run(options).and_then(|report| write(options, report))?;
+    saving::check(options)?;
+    let report = run(options)?;
+    // Whatever becomes of the files, it can be read here.
     let _ = writeln!(io::stdout(), "{report}");
+    saving::save(options, &report)?;
     Ok(if report.held {
         ExitCode::SUCCESS
     } else {
@@ -213,6 +215,8 @@ fn drive<C: Clients>(
     let (numbers, verdict) = crowd.finish();
     let found = search.map(|search| search.finish(ended));
     let observed = observer.finish(&numbers);
+    // A server that is asked to end waits some seconds for those who are still connected.
+    engine.hang_up();
     let served = restarts.map(|restarts| restarts.finish(|| engine.now()));
     let served = served.transpose()?;
     let seen = Seen {
@@ -243,22 +247,6 @@ fn progress(options: &Options) -> Progress {
     let of = |name| env::var(name).ok();
     let (term, no_color) = (of("TERM"), of("NO_COLOR"));
     Progress::new(title, term.as_deref(), no_color.as_deref())
-}
-
-fn write(options: &Options, report: Report) -> Result<Report, Failure> {
-    let save = |path: &PathBuf, text: &str| {
-        fs::write(path, text).map_err(|error| Failure::Report(path.clone(), error))
-    };
-    if let Some(path) = &options.json {
-        let mut json = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::Report(path.clone(), error.into()))?;
-        json.push('\n');
-        save(path, &json)?;
-    }
-    if let Some(path) = &options.html {
-        save(path, &page::page(&report))?;
-    }
-    Ok(report)
 }
 
 fn target(url: &Url) -> Result<Target, Failure> {

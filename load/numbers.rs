@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kith::clock::Moment;
+
+use crate::bounds::LINGER;
 use crate::breaks::Breaks;
+use crate::crowd::Phase;
 use crate::latency::Latency;
 use crate::series::Marks;
 
@@ -42,8 +46,12 @@ pub struct Numbers {
     pub bytes_out: u64,
     /// How long it took to fill the room.
     pub filled: Duration,
-    /// How long messages were due.
+    /// How long messages were due, and then until the last of them was heard: a server that is
+    /// behind delivers long after.
     pub talked: Duration,
+    /// When the last message was heard, and when the last was said.
+    heard: Moment,
+    said: Moment,
     /// Somebody did not want to wait until the end of that.
     pub interrupted: bool,
     /// What happened, and when.
@@ -71,8 +79,37 @@ impl Numbers {
             bytes_out: 0,
             filled: Duration::ZERO,
             talked: Duration::ZERO,
+            heard: Moment(0),
+            said: Moment(0),
             interrupted: false,
             marks: Marks::default(),
+        }
+    }
+
+    /// So many messages more were heard.
+    pub const fn heard(&mut self, messages: u64, now: Moment) {
+        if messages > 0 {
+            self.deliveries += messages;
+            self.heard = now;
+        }
+    }
+
+    /// No more are due, after some time.
+    pub fn said(&mut self, since: Moment, now: Moment) {
+        self.talked += now.since(since);
+        self.said = now;
+    }
+
+    /// Whether it is over, as it was to be by `until`. When everybody has heard everything it soon
+    /// is: what comes twice may come a little later.
+    pub fn settle(&mut self, all_heard: bool, until: Moment, now: Moment) -> Phase {
+        if now >= until {
+            self.talked += self.heard.since(self.said);
+            Phase::Over
+        } else if all_heard {
+            Phase::Settling(until.min(now.after(LINGER)))
+        } else {
+            Phase::Settling(until)
         }
     }
 }

@@ -250,18 +250,18 @@ impl Observer {
 impl Watched {
     fn new(mut watch: Watch) -> Self {
         Self {
-            before: Snapshot::of(&mut watch),
+            before: Snapshot::of(watch.look(), &watch),
             filled: None,
             watch,
         }
     }
 
     fn fill(&mut self) {
-        self.filled = Some(Snapshot::of(&mut self.watch));
+        self.filled = Some(Snapshot::of(self.watch.look(), &self.watch));
     }
 
     fn finish(mut self) -> Observation {
-        let after = Snapshot::of(&mut self.watch);
+        let after = Snapshot::of(self.watch.look_last(), &self.watch);
         Observation {
             pid: self.watch.pid(),
             processes: self.watch.processes(),
@@ -273,10 +273,8 @@ impl Watched {
 }
 
 impl Snapshot {
-    fn of(watch: &mut Watch) -> Self {
-        Self {
-            totals: watch.look(),
-            holdings: watch.holdings(),
-        }
+    fn of(totals: Totals, watch: &Watch) -> Self {
+        let holdings = watch.holdings();
+        Self { totals, holdings }
     }
 }

@@ -37,7 +37,7 @@ pub struct Seen {
     pub lateness: Latency,
     /// Messages heard.
     pub deliveries: u64,
-    /// How long messages were due.
+    /// How long messages were due, and until the last of them was heard.
     pub talked: Duration,
     /// Messages refused.
     pub refused: u64,

@@ -1,5 +1,7 @@
 //! Numbers as people read them: the same in the summary, on the terminal and on the page.
 
+use crate::bounds::QUOTED;
+
 /// With a comma for each thousand: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -79,6 +81,13 @@ pub fn seconds(seconds: f64) -> String {
             format!("{} min {} s", whole / 60, whole % 60)
         }
     }
+}
+
+/// Somebody else's words, short and on one line: a server's text that is shown on a terminal must not
+/// be able to move its cursor.
+pub fn plain(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().take(QUOTED).map(visible).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
+use crate::bounds::REFUSALS;
 use crate::latency::Latency;
+use crate::units::plain;
 
 macro_rules! faults {
     ($( $variant:ident $name:literal $help:literal; )+) => {
@@ -89,7 +91,7 @@ impl Tally {
     /// Counts, and keeps the first example.
     pub fn add(&mut self, count: u64, example: impl FnOnce() -> String) {
         if count > 0 && self.first.is_none() {
-            self.first = Some(example());
+            self.first = Some(plain(&example()));
         }
         self.count = self.count.saturating_add(count);
     }
@@ -98,8 +100,11 @@ impl Tally {
 impl Refusals {
     /// Counts one.
     pub fn note(&mut self, code: u32, name: &str, example: impl FnOnce() -> String) {
-        let tally = self.0.entry((code, name.to_owned())).or_default();
-        tally.add(1, example);
+        let mut key = (code, plain(name));
+        if self.0.len() >= REFUSALS && !self.0.contains_key(&key) {
+            key = (0, "others".to_owned());
+        }
+        self.0.entry(key).or_default().add(1, example);
     }
 
     /// All of them together.
@@ -123,7 +128,8 @@ impl Verdict {
 
     /// All of them together.
     pub fn faults(&self) -> u64 {
-        self.faults.values().map(|tally| tally.count).sum()
+        let counts = self.faults.values().map(|tally| tally.count);
+        counts.fold(0, u64::saturating_add)
     }
 
     /// How often, and the first time.
@@ -167,7 +173,13 @@ impl Limits {
     pub fn broken_latency(&self, latency: &Latency) -> Vec<String> {
         let mut broken = Vec::new();
         let none = latency.percentiles().count == 0;
-        for (name, share, most) in self.latency.iter().filter(|_| !none) {
+        for (name, share, most) in &self.latency {
+            if none {
+                broken.push(format!(
+                    "{name}: nothing was heard that it could be told from"
+                ));
+                continue;
+            }
             let found = latency.at(*share);
             if found > *most {
                 let ms = |time: Duration| time.as_secs_f64() * 1000.0;
@@ -222,6 +234,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_can_refuse_in_many_words_and_none_of_them_moves_a_cursor() {
+        let mut refused = Refusals::default();
+        for code in 0..2 * REFUSALS as u32 {
+            refused.note(code, "\u{1b}[2J", || "a\nb".to_owned());
+        }
+        assert_eq!(
+            (refused.0.len(), refused.count()),
+            (REFUSALS + 1, 2 * REFUSALS as u64)
+        );
+        let ((code, name), tally) = refused.0.last_key_value().unwrap();
+        assert_eq!(
+            (*code as usize, name.as_str()),
+            (REFUSALS - 1, "\u{fffd}[2J")
+        );
+        assert_eq!(tally.first.as_deref(), Some("a\u{fffd}b"));
+    }
+
+    #[test]
     fn limits_hold_up_to_their_number() {
         let mut verdict = Verdict::default();
         verdict.note(Fault::Lost, || "the first".to_owned());
@@ -239,5 +269,18 @@ mod tests {
         assert_eq!(broken(2, 31), [""; 0]);
         assert_eq!(broken(1, 31), ["lost: 2, at most 1; the first"]);
         assert_eq!(broken(2, 29).len(), 1);
+        // Of what nobody has heard nobody knows how fast it was.
+        let limits = Limits {
+            latency: vec![("p99", 0.99, Duration::MAX)],
+            ..Limits::default()
+        };
+        let unknown = limits.broken(&verdict, &Latency::new());
+        assert_eq!(
+            unknown,
+            ["p99: nothing was heard that it could be told from"]
+        );
+        // A server can say any number.
+        verdict.add(Fault::SilentHole, u64::MAX, || "all".to_owned());
+        assert_eq!(verdict.faults(), u64::MAX);
     }
 }

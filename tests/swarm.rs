@@ -403,6 +403,8 @@ fn what_keeps_it_from_running_is_one_sentence_with_advice() {
             1,
             "process 4000000000 cannot be looked at",
         ),
+        (["--json", "no/such/folder"], 1, "cannot write no/such/"),
+        (["--html", "."], 1, "cannot write .: Is a directory"),
         (["--url", "nowhere"], 2, "an address looks like ws://"),
         (["--rate", "fast"], 2, "a rate is from 0"),
         (["--cilents", "3"], 2, "--clients"),
@@ -417,6 +419,29 @@ fn what_keeps_it_from_running_is_one_sentence_with_advice() {
         assert!(output.stdout.is_empty());
         assert!(code == 2 || text.lines().count() == 1, "{text}");
     }
+}
+
+#[test]
+fn a_report_that_is_lost_leaves_the_summary_and_one_of_no_run_no_file() {
+    let folder = Folder::new();
+    let floor = Floor::start();
+    let url = floor.url.clone();
+    let words = ["raw", "--url", &url, "-n", "2", "--duration", "100ms"];
+    let output = swarm(&[&words[..], &["--json", "/dev/full"]].concat(), &folder);
+    let (out, errors) = (output.stdout, output.stderr);
+    let (out, errors) = [out, errors]
+        .map(|text| String::from_utf8(text).unwrap())
+        .into();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out.ends_with("all limits held\n"), "{out}");
+    assert!(
+        errors.contains("error: cannot write /dev/full: "),
+        "{errors}"
+    );
+    drop(floor);
+    let output = swarm(&[&words[..], &["--json", "r.json"]].concat(), &folder);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("r.json").exists());
 }
 
 #[test]

@@ -142,6 +142,10 @@ fn a_server_that_is_drained_and_killed_in_turns_loses_nothing() {
             .iter()
             .all(|life| gone(&life["pid"]) && life["resident"].as_u64() > Some(0))
     );
+    // The last one was there only for a moment before it was over.
+    let server = &done.report["server"];
+    assert_eq!(server["pid"], lives[2]["pid"]);
+    assert!(server["resident_after"].as_u64() > Some(0));
     for (told, what) in done.report["breaks"]
         .as_array()
         .unwrap()

@@ -16,7 +16,8 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as _, Command};
@@ -24,6 +25,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::limits::LimitArgs;
 use super::plan::{PlanArgs, written};
+use crate::bounds::SCENARIO_BYTES;
 use crate::scenario::{self, SCENARIOS, Scenario};
 
 /// What was typed for a scenario.
@@ -62,7 +64,7 @@ pub fn parse_scenario(text: &str) -> Result<Chosen, String> {
 /// Everything that is wrong with it, a line each: file, line, and what would be right.
 pub fn read(path: &Path) -> Result<Said, String> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let text = text(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     let mut reading = Reading {
         base: None,
         words: Vec::new(),
@@ -95,6 +97,18 @@ pub fn read(path: &Path) -> Result<Said, String> {
             Err(lines.collect::<Vec<_>>().join("\n"))
         }
     }
+}
+
+/// All of a file, if that is short enough for a scenario.
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path)?.take(SCENARIO_BYTES + 1);
+    io::BufReader::new(file).read_to_string(&mut text)?;
+    if text.len() as u64 > SCENARIO_BYTES {
+        let why = format!("a scenario has at most {SCENARIO_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(text)
 }
 
 /// A scenario as a file that [`read`] understands.
@@ -212,6 +226,8 @@ fn one_of(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::args::{Options, Task, parse};
 
@@ -318,6 +334,10 @@ mod tests {
                 "FILE:2: limits: this is a table",
             ),
             ("base = 'lobby\n", "FILE:1: this is no TOML: "),
+            (
+                &"#".repeat(SCENARIO_BYTES as usize + 1),
+                "cannot read FILE: a scenario has at most 1048576 bytes",
+            ),
         ] {
             let error = with_file(text, &[]).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");

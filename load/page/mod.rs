@@ -226,10 +226,11 @@ fn server_tiles(server: &Server) -> Vec<Tile> {
         let more = format!("{} of it in the kernel", percent(kernel));
         tiles.push(("Server CPU a delivery", us(each), more));
     }
-    let each = server
-        .proportional_per_client
-        .unwrap_or(server.resident_per_client);
-    let with = server.resident_filled.map_or("-".to_owned(), bytes);
+    let (each, filled) = match server.proportional_per_client {
+        Some(each) => (each, server.proportional_filled),
+        None => (server.resident_per_client, server.resident_filled),
+    };
+    let with = filled.map_or("-".to_owned(), bytes);
     tiles.push((
         "Server memory a client",
         bytes(each),

@@ -34,9 +34,7 @@ impl<D: Dialect> Raw<D> {
             Phase::Filling(since) => self.fill(since, now),
             Phase::Talking { since, .. } => self.speak(since, now),
             Phase::Settling(until) => {
-                if self.books.all_heard() || now >= until {
-                    self.phase = Phase::Over;
-                }
+                self.phase = self.numbers.settle(self.books.all_heard(), until, now);
             }
             Phase::Over => {}
         }
@@ -97,7 +95,7 @@ impl<D: Dialect> Raw<D> {
 
     /// Everything is said.
     pub(super) fn settle(&mut self, since: Moment, now: Moment) {
-        self.numbers.talked += now.since(since);
+        self.numbers.said(since, now);
         self.phase = Phase::Settling(now.after(self.plan.settle));
     }
 

@@ -69,7 +69,7 @@ impl<D: Dialect> Clients for Raw<D> {
         if let Some(mut counter) = self.people[client as usize].counter {
             counter.walk(input, |mut part| while self.step(client, &mut part, now) {});
             let messages = counter.take();
-            self.numbers.deliveries += messages;
+            self.numbers.heard(messages, now);
             self.books.counted(client, messages);
             // Unless the connection is over by now.
             if let Some(kept) = &mut self.people[client as usize].counter {
@@ -264,7 +264,7 @@ impl<D: Dialect> Raw<D> {
     fn told(&mut self, client: u32, bytes: &[u8], now: Moment) {
         if self.people[client as usize].counter.is_some() {
             // It came in pieces, and was passed on for that.
-            self.numbers.deliveries += 1;
+            self.numbers.heard(1, now);
             return self.books.counted(client, 1);
         }
         match self.dialect.read(client, bytes) {
@@ -301,7 +301,7 @@ impl<D: Dialect> Raw<D> {
         let Some(which) = self.books.heard(client, reading) else {
             return;
         };
-        self.numbers.deliveries += 1;
+        self.numbers.heard(1, now);
         if let Some(Times { due, sent }) = times {
             if !self.plan.flood {
                 self.numbers.corrected.record(due, now);

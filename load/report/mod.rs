@@ -145,7 +145,7 @@ pub struct Latencies {
 pub struct Traffic {
     /// Messages heard.
     pub deliveries: u64,
-    /// Of the time during which messages were due.
+    /// Of the time during which messages were due, and until the last of them was heard.
     pub deliveries_per_second: f64,
     /// WebSockets granted.
     pub handshakes: u64,

@@ -204,12 +204,19 @@ impl Server {
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = |held: Option<u64>| held.map_or("-".to_owned(), bytes);
-        let (before, filled) = (held(self.resident_before), held(self.resident_filled));
-        let after = held(self.resident_after);
-        let each = self
-            .proportional_per_client
-            .unwrap_or(self.resident_per_client);
+        // Pages that are shared count in shares where that may be known; one measure for all four.
+        let (each, all) = match self.proportional_per_client {
+            Some(each) => {
+                let (before, filled) = (self.proportional_before, self.proportional_filled);
+                (each, [before, filled, self.proportional_after])
+            }
+            None => {
+                let (before, filled) = (self.resident_before, self.resident_filled);
+                let all = [before, filled, self.resident_after];
+                (self.resident_per_client, all)
+            }
+        };
+        let [before, filled, after] = all.map(|held| held.map_or("-".to_owned(), bytes));
         writeln!(
             f,
             "memory       {before} before, {filled} with everybody in ({} each), {after} at the end",

@@ -8,6 +8,7 @@ mod tests {
     use crate::numbers::Numbers;
     use crate::scenario::Plan;
     use crate::scripted::rig::{Doing, Rig, plan};
+    use crate::scripted::server::Deal;
     use crate::verdict::{Fault, Verdict};
 
     /// Runs for five seconds; nothing may be wrong. `doings` are in order.
@@ -61,6 +62,21 @@ mod tests {
             assert!((at..at + 0.1).contains(&wave.at_s), "{}", wave.at_s);
             assert!(wave.last_back_ms < Some(10.0));
         }
+    }
+
+    #[test]
+    fn what_a_server_does_not_take_because_it_stops_is_said_again_to_the_next() {
+        let run = |doings| {
+            let mut rig = Rig::new(plan(), vec![(0, 5, Deal::Stop)]);
+            rig.doings = doings;
+            rig.run().unwrap().1
+        };
+        let verdict = run(vec![(ms(500), Doing::Lose(0))]);
+        assert_eq!((verdict.faults(), verdict.refused.count()), (0, 0));
+        assert_eq!((verdict.said, verdict.acknowledged), (100, 100));
+        // One that only says so is found out: 48 of the 50 messages of the one are nowhere.
+        let verdict = run(Vec::new());
+        assert_eq!(verdict.tally(Fault::Unanswered).count, 48);
     }
 
     #[test]

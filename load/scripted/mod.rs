@@ -14,7 +14,7 @@ mod tests {
     use kith::clock::Moment;
     use kith::ids::Entropy;
 
-    use super::rig::{Rig, TALKERS, plan};
+    use super::rig::{Doing, Rig, TALKERS, plan};
     use super::server::{Deal, Script};
     use crate::scenario::Plan;
     use crate::verdict::{Fault, Verdict};
@@ -58,6 +58,7 @@ mod tests {
         check(&each(AndForeign), &[(Fault::Misdelivered, 4)]);
         check(&each(AndOtherRun), &[(Fault::Misdelivered, 4)]);
         check(&each(Deal::Alter), &[(Fault::Altered, 4)]);
+        check(&each(Deal::OtherWords), &[(Fault::Altered, 4)]);
         check(&each(Announce), &[(Fault::AnnouncedHole, 4)]);
         // Talkers are listeners too.
         check(
@@ -126,6 +127,38 @@ mod tests {
                 .0
                 .contains_key(&(500, "too_fast".to_owned()))
         );
+    }
+
+    #[test]
+    fn what_a_server_decides_for_everybody_alike_is_found_too() {
+        // It says them in another order than it was told them, ...
+        let after = [(0, 5, Deal::After), (1, 20, Deal::After)];
+        check(&after, &[(Fault::Reordered, 2)]);
+        // ... says what it refused, ...
+        let verdict = check(&[(0, 5, Deal::RefuseAloud)], &[(Fault::Altered, 1)]);
+        assert_eq!(verdict.refused.count(), 1);
+        // ... or says one thing where it has said another, which it answers for no longer.
+        let forgotten = [(Fault::Lost, 1), (Fault::AnnouncedHole, 5)];
+        check(&[(0, 5, Deal::Forget)], &forgotten);
+    }
+
+    #[test]
+    fn what_comes_again_after_everything_has_come_is_heard_too() {
+        let mut rig = Rig::new(plan(), Vec::new());
+        rig.doings = vec![(Duration::from_millis(1050), Doing::Repeat(2))];
+        let (_, verdict) = rig.run().unwrap();
+        assert_eq!(verdict.tally(Fault::Duplicated).count, 1);
+        assert_eq!(verdict.faults(), 1);
+    }
+
+    #[test]
+    fn who_is_behind_is_given_no_more_a_second_for_it() {
+        let mut rig = Rig::new(plan(), Vec::new());
+        rig.stall = (Moment(500_000_000), Moment(3_000_000_000));
+        let (numbers, verdict) = rig.run().unwrap();
+        assert_eq!((verdict.said, numbers.deliveries), (100, 400));
+        let whole = Duration::from_millis(2900)..Duration::from_millis(3100);
+        assert!(whole.contains(&numbers.talked), "{:?}", numbers.talked);
     }
 
     #[test]

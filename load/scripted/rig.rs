@@ -42,6 +42,8 @@ pub enum Doing {
     Leave(Kind),
     /// It loses this client.
     Lose(u32),
+    /// It tells this client the last entry again.
+    Repeat(u32),
     /// It is gone, with all its connections, and nobody listens.
     Gone,
     /// Another one is there.
@@ -125,6 +127,7 @@ impl Rig {
                 self.server.guests[client as usize].conn = None;
                 self.crowd.ended(client, self.now);
             }
+            Doing::Repeat(client) => self.server.repeat(client),
             Doing::Gone => {
                 self.away = true;
                 for client in 0..self.server.guests.len() as u32 {

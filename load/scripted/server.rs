@@ -23,11 +23,21 @@ pub enum Deal {
     /// And with it what another swarm said here, at a place that was heard long ago.
     AndOtherRun,
     Alter,
+    /// It hears something else in its place, with nothing of the swarm in it.
+    OtherWords,
     Announce,
     /// The sender is told nothing.
     Unanswered,
     /// The sender is told that it is too fast, and nobody else anything.
     Refuse,
+    /// The same, and yet everybody else hears it.
+    RefuseAloud,
+    /// The sender is told that the server stops, and so it is until it comes back.
+    Stop,
+    /// It gets its place after the next message of its sender.
+    After,
+    /// The log loses it when everybody has heard it, and everybody is told to go back.
+    Forget,
     /// It gets a second place, and everybody hears both.
     TwoPlaces,
     /// With seq 0: this client is not let in.
@@ -44,6 +54,8 @@ pub struct Guest {
     pub conn: Option<Conn>,
     name: String,
     late: Vec<pb::Entry>,
+    stopping: bool,
+    after: Option<(u32, Vec<u8>, pb::Talk)>,
 }
 
 /// The server. See the module.
@@ -131,17 +143,12 @@ impl Server {
             };
             return self.tell(client, id, Body::Error(error));
         }
+        self.guests[client as usize].stopping = false;
         self.guests[client as usize].name.clone_from(&hello.name);
-        let lobby = pb::Standing {
-            conversation: "lobby".to_owned(),
-            epoch: "e".to_owned(),
-            head: self.log.len() as u64,
-            ..pb::Standing::default()
-        };
         let welcome = pb::Welcome {
             name: hello.name,
             guest_id: "g".to_owned(),
-            conversations: vec![lobby],
+            conversations: vec![self.standing()],
             ..pb::Welcome::default()
         };
         self.tell(client, id, Body::Welcome(welcome));
@@ -159,7 +166,33 @@ impl Server {
             return self.tell(client, id, Body::Talked(again));
         }
         let seq = self.log.len() as u64 + 1;
-        if self.deal(client, seq) == Some(Deal::Refuse) {
+        if self.deal(client, seq) == Some(Deal::After) {
+            self.script.retain(|row| (row.0, row.1) != (client, seq));
+            self.guests[client as usize].after = Some((id, key, talk));
+            return;
+        }
+        self.take(client, id, key, talk);
+        if let Some((id, key, talk)) = self.guests[client as usize].after.take() {
+            self.take(client, id, key, talk);
+        }
+    }
+
+    /// Gives it the next place, or does what the script says.
+    fn take(&mut self, client: u32, id: u32, key: Vec<u8>, talk: pb::Talk) {
+        let seq = self.log.len() as u64 + 1;
+        let deal = self.deal(client, seq);
+        if deal == Some(Deal::Stop) {
+            self.script.retain(|row| (row.0, row.1) != (client, seq));
+            self.guests[client as usize].stopping = true;
+        }
+        if self.guests[client as usize].stopping {
+            let error = pb::Error {
+                code: 601,
+                ..pb::Error::default()
+            };
+            return self.tell(client, id, Body::Error(error));
+        }
+        if let Some(Deal::Refuse | Deal::RefuseAloud) = deal {
             let error = pb::Error {
                 code: 500,
                 name: "too_fast".to_owned(),
@@ -167,6 +200,9 @@ impl Server {
             };
             // So that the next message finds another script.
             self.script.retain(|row| (row.0, row.1) != (client, seq));
+            if deal == Some(Deal::RefuseAloud) {
+                self.say(client, talk.text, Some(client));
+            }
             return self.tell(client, id, Body::Error(error));
         }
         let talked = pb::Talked {
@@ -175,12 +211,36 @@ impl Server {
             ..pb::Talked::default()
         };
         self.keys.insert(key, talked.clone());
-        if self.deal(client, seq) != Some(Deal::Unanswered) {
+        if deal != Some(Deal::Unanswered) {
             self.tell(client, id, Body::Talked(talked));
         }
         self.say(client, talk.text.clone(), Some(client));
-        if self.deal(client, seq) == Some(Deal::TwoPlaces) {
-            self.say(client, talk.text, None);
+        match deal {
+            Some(Deal::TwoPlaces) => self.say(client, talk.text, None),
+            Some(Deal::Forget) => {
+                self.script.retain(|row| (row.0, row.1) != (client, seq));
+                self.log.pop();
+                let standing = Some(self.standing());
+                for client in 0..self.guests.len() as u32 {
+                    self.tell(
+                        client,
+                        0,
+                        Body::Reset(pb::Reset {
+                            standing: standing.clone(),
+                        }),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn standing(&self) -> pb::Standing {
+        pb::Standing {
+            conversation: "lobby".to_owned(),
+            epoch: "e".to_owned(),
+            head: self.log.len() as u64,
+            ..pb::Standing::default()
         }
     }
 
@@ -201,11 +261,18 @@ impl Server {
         }
     }
 
+    /// Tells somebody the last entry again.
+    pub fn repeat(&mut self, client: u32) {
+        if let Some(last) = self.log.last().cloned() {
+            self.bring(client, last);
+        }
+    }
+
     fn bring(&mut self, client: u32, entry: pb::Entry) {
         let seq = entry.seq;
         let deal = self.deal(client, seq);
         let copies = match deal {
-            Some(Deal::Drop | Deal::Late | Deal::Announce | Deal::Alter) => 0,
+            Some(Deal::Drop | Deal::Late | Deal::Announce | Deal::Alter | Deal::OtherWords) => 0,
             Some(Deal::Twice) => 2,
             _ => 1,
         };
@@ -234,6 +301,9 @@ impl Server {
                 };
                 let text = message.text.replace("xx", "yx");
                 self.tell(client, 0, other("lobby", text, seq));
+            }
+            Some(Deal::OtherWords) => {
+                self.tell(client, 0, other("lobby", "hello".to_owned(), seq));
             }
             Some(Deal::Announce) => {
                 let hole = pb::Hole {

@@ -88,6 +88,18 @@ impl Watch {
         self.seen(found)
     }
 
+    /// Looks when the run is over, and waits for a search: nobody is kept waiting by that any more,
+    /// and who began in the last seconds has not been found before.
+    pub fn look_last(&mut self) -> Totals {
+        let totals = self.look();
+        let Some(address) = self.address.filter(|_| !self.alive) else {
+            return totals;
+        };
+        // One that began while nobody listened has found nobody.
+        let found = listener(address).and_then(|pid| Some((pid, usage(pid).ok()?)));
+        self.seen(found)
+    }
+
     /// What it holds now.
     pub fn holdings(&self) -> Option<Holdings> {
         proc::holdings(self.pid).ok().filter(|_| self.alive)
