@@ -118,14 +118,7 @@ impl Http {
 
     /// The next head, once it is whole. One that came in one piece is not copied together first.
     fn gather_head(&mut self, input: &mut &[u8]) -> Result<Option<Head>, Response> {
-        if self.buffer.is_empty() {
-            // RFC 9112 section 2.2: an empty line before a request is ignored.
-            *input = input.strip_prefix(b"\r\n").unwrap_or(input);
-            let may_begin = |&byte: &u8| byte.is_ascii_graphic() || byte == b'\r';
-            if !input.first().is_none_or(may_begin) {
-                return Err(head::bad("this is not HTTP"));
-            }
-        }
+        self.skip_empty_lines(input)?;
         let known = self.buffer.len();
         let most = input.len().min(HEAD_BYTES - known);
         let (window, _) = input.split_at(most);
@@ -148,12 +141,35 @@ impl Http {
                     self.buffer.extend_from_slice(window);
                 }
                 *input = &input[most..];
-                if self.buffer == b"\r\n" {
-                    self.buffer.clear();
-                }
                 Ok(None)
             }
         }
+    }
+
+    /// RFC 9112 section 2.2: empty lines before a request are ignored, however they are cut. What
+    /// follows them must at least begin like a request.
+    fn skip_empty_lines(&mut self, input: &mut &[u8]) -> Result<(), Response> {
+        let not_http = || head::bad("this is not HTTP");
+        if self.buffer == b"\r"
+            && let Some((first, rest)) = input.split_first()
+        {
+            if *first != b'\n' {
+                return Err(not_http());
+            }
+            self.buffer.clear();
+            *input = rest;
+        }
+        if self.buffer.is_empty() {
+            while let Some(rest) = input.strip_prefix(b"\r\n") {
+                *input = rest;
+            }
+            match input {
+                [] | [b'\r'] => {}
+                [first, ..] if first.is_ascii_graphic() => {}
+                _ => return Err(not_http()),
+            }
+        }
+        Ok(())
     }
 
     fn take_head(
