@@ -114,13 +114,17 @@ impl Crowd {
             }
             Told::Refused(refused) => self.out(client, Trouble::Refused(refused), now),
             Told::Closed(closed) => self.out(client, Trouble::Closed(closed), now),
-            Told::Binary(bytes) => match pb::ServerFrame::decode(bytes) {
-                Ok(frame) => self.frame(client, frame, now),
-                Err(_) => {
-                    let why = "it sends frames that are not those of the protocol";
-                    self.out(client, Trouble::Chat(why.to_owned()), now);
+            Told::Binary(bytes) => {
+                let frame = pb::ServerFrame::decode(&bytes[..]);
+                self.shared.reuse(bytes);
+                match frame {
+                    Ok(frame) => self.frame(client, frame, now),
+                    Err(_) => {
+                        let why = "it sends frames that are not those of the protocol";
+                        self.out(client, Trouble::Chat(why.to_owned()), now);
+                    }
                 }
-            },
+            }
             Told::Text(_) => {
                 let why = "it sends text where protobuf was agreed on";
                 self.out(client, Trouble::Chat(why.to_owned()), now);

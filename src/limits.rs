@@ -89,7 +89,7 @@ pub const CONTEXTS_KEPT: usize = 256;
 pub const CONTEXT_BYTES: usize = 1024;
 /// A context that took a larger frame is not kept.
 pub const CONTEXT_GROWN: usize = 8 * 1024;
-/// Where the words of messages that came whole are put, one after the other.
+/// A larger buffer is not kept for the next message that comes whole.
 pub const WHOLE_BUFFER: usize = 16 * 1024;
 /// What is read and thrown away of a peer that goes on sending after our last word. Closing with
 /// unread bytes would reset the connection, and the last word with it.

@@ -76,11 +76,11 @@ fn cursor(conversation: &str, epoch: Epoch, seq: u64, tag: Tag) -> command::Curs
 }
 
 fn hello(name: &str, cursors: Vec<command::Cursor>) -> Command {
-    Command::Hello(command::Hello {
+    Command::Hello(Box::new(command::Hello {
         name: name.into(),
         resumed: None,
         cursors,
-    })
+    }))
 }
 
 fn history(conversation: &str, before: u64, after: u64, limit: u32) -> Command {
@@ -115,10 +115,10 @@ fn watch(names: &[&str]) -> Command {
 fn requests() -> Vec<(&'static str, Request)> {
     let end = Seq::MAX.0;
     let resumed = Request {
-        claim: Some(Claim {
+        claim: Some(Box::new(Claim {
             guest: ALICE,
             secret: "s3cret".into(),
-        }),
+        })),
         ..request(
             2,
             hello(

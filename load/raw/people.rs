@@ -250,8 +250,14 @@ impl<D: Dialect> Raw<D> {
             }
             Event::Refused(refused) => self.out(client, Trouble::Refused(refused), now),
             Event::Closed(closed) => self.out(client, Trouble::Closed(closed), now),
-            Event::Binary(bytes) => self.told(client, &bytes, now),
-            Event::Text(text) => self.told(client, text.as_bytes(), now),
+            Event::Binary(bytes) => {
+                self.told(client, &bytes, now);
+                self.shared.reuse(bytes);
+            }
+            Event::Text(text) => {
+                self.told(client, text.as_bytes(), now);
+                self.shared.reuse(text.into_bytes());
+            }
         }
     }
 

@@ -62,7 +62,7 @@ mod tests {
             {
                 match event {
                     Event::Upgrade(_) => conn.accept(Some("any"), &mut self.shared, now),
-                    Event::Binary(bytes) => said.push(bytes.to_vec()),
+                    Event::Binary(bytes) => said.push(bytes),
                     other => panic!("{other:?}"),
                 }
             }

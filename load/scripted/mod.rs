@@ -12,8 +12,9 @@ mod tests {
     use std::time::Duration;
 
     use kith::clock::Moment;
+    use kith::ids::Entropy;
 
-    use super::rig::{Doing, Rig, plan};
+    use super::rig::{Doing, Rig, TALKERS, plan};
     use super::server::{Deal, Script};
     use crate::scenario::Plan;
     use crate::verdict::{Fault, Verdict};
@@ -70,6 +71,38 @@ mod tests {
         );
         // Behind the last entry there is no hole to be seen, and a message is missing all the same.
         check(&[(2, 100, Drop)], &[(Fault::Lost, 1)]);
+    }
+
+    #[test]
+    fn one_of_a_thousand_is_found_among_the_others() {
+        use Deal::{AndForeign, Drop, Late, Twice};
+        let mut plan = plan();
+        plan.pace.rate = 1000.0;
+        plan.pace.duration = Duration::from_secs(20);
+        let mut entropy = Entropy::Seeded(7);
+        // Each of them happens to one of 1,000 messages, anywhere among them but not to neighbours,
+        // on its way to somebody who only listens.
+        let mut script = Vec::new();
+        for thousand in 0..20 {
+            for (quarter, deal) in [Drop, Twice, Late, AndForeign].into_iter().enumerate() {
+                let within = u64::from(entropy.u32() % 240);
+                let listener = TALKERS + entropy.u32() % (plan.clients - TALKERS);
+                script.push((
+                    listener,
+                    thousand * 1000 + quarter as u64 * 250 + 5 + within,
+                    deal,
+                ));
+            }
+        }
+        let found = [
+            (Fault::Lost, 20),
+            (Fault::SilentHole, 20),
+            (Fault::Duplicated, 20),
+            (Fault::Reordered, 20),
+            (Fault::Misdelivered, 20),
+        ];
+        let verdict = check_plan(plan, &script, &found);
+        assert_eq!((verdict.said, verdict.acknowledged), (20_000, 20_000));
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl Server {
                     }
                 }
                 Some(Event::Binary(bytes)) => {
-                    let frame = pb::ClientFrame::decode(bytes).expect("the crowd speaks protobuf");
+                    let frame =
+                        pb::ClientFrame::decode(&bytes[..]).expect("the crowd speaks protobuf");
                     match frame.command.expect("the crowd sends commands") {
                         Command::Hello(hello) => self.hello(client, frame.id, hello),
                         Command::Talk(talk) => self.talk(client, frame.id, frame.key, talk),

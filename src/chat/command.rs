@@ -9,8 +9,8 @@ use crate::ids::{Epoch, PublicId, Seq, Tag};
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Who I am, and where I stopped reading.
-    Hello(Hello),
+    /// Who I am, and where I stopped reading. Boxed, as it is the largest and comes once.
+    Hello(Box<Hello>),
     /// A message.
     Talk(Talk),
     /// Who is online, a page of it.

@@ -7,8 +7,6 @@
 
 use std::io::IoSlice;
 
-use bytes::Bytes;
-use tungstenite::Utf8Bytes;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::conn::event::Closed;
@@ -62,10 +60,11 @@ pub enum Told {
     Open,
     /// It did not. Nothing comes after it.
     Refused(Refused),
-    /// A text message. Copy what you keep: it is a slice of the read buffer and pins it.
-    Text(Utf8Bytes),
+    /// A text message. Give it to [`Shared::reuse`] when you are done with it, and the next one costs
+    /// no allocation.
+    Text(String),
     /// A binary message. The same holds.
-    Binary(Bytes),
+    Binary(Vec<u8>),
     /// The WebSocket is over. Nothing comes after it.
     Closed(Closed),
 }

@@ -2,9 +2,6 @@
 //!
 //! Floor 2, part of `conn`. Values only.
 
-use bytes::Bytes;
-use tungstenite::Utf8Bytes;
-
 use crate::chat::closing::CloseCode;
 use crate::conn::request::Request;
 use crate::conn::upgrade::Upgrade;
@@ -16,10 +13,11 @@ pub enum Event {
     Request(Box<Request>),
     /// A WebSocket that may be granted. Owed a `Conn::accept` or `Conn::refuse`.
     Upgrade(Box<Upgrade>),
-    /// A text message. Copy what you keep: it is a slice of the read buffer and pins it.
-    Text(Utf8Bytes),
+    /// A text message. Give it to [`Shared::reuse`](super::Shared::reuse) when you are done with it,
+    /// and the next one costs no allocation.
+    Text(String),
     /// A binary message. The same holds.
-    Binary(Bytes),
+    Binary(Vec<u8>),
     /// The peer has read everything that was queued before this many bytes were.
     Pong(u64),
     /// The peer ended the WebSocket, or has to be taken as having done so. Comes once, and not at

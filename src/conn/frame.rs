@@ -18,8 +18,8 @@ const HEADER_ROOM: usize = 10;
 /// RFC 6455 section 5.5: the payload of a control frame.
 const CONTROL_BYTES: usize = 125;
 
-const FIN: u8 = 0x80;
-const MASKED: u8 = 0x80;
+pub(super) const FIN: u8 = 0x80;
+pub(super) const MASKED: u8 = 0x80;
 pub(super) const CLOSE: u8 = FIN | 0x8;
 pub(super) const PING: u8 = FIN | 0x9;
 pub(super) const PONG: u8 = FIN | 0xa;
@@ -127,7 +127,7 @@ pub fn append(buffer: &mut Vec<u8>, kind: Kind, fill: impl FnOnce(&mut Vec<u8>))
     fill(buffer);
     let payload = room + HEADER_ROOM;
     let (header, size) = header(kind, buffer.len() - payload);
-    buffer[payload - size..payload].copy_from_slice(&header[..size]);
+    buffer[room..payload].copy_from_slice(&header);
     payload - size..buffer.len()
 }
 
@@ -146,10 +146,10 @@ pub fn append_masked(
     buffer.extend_from_slice(&[0; HEADER_ROOM + 4]);
     fill(buffer);
     let payload = begin + HEADER_ROOM + 4;
-    let (mut header, size) = header(kind, buffer.len() - payload);
-    header[1] |= MASKED;
+    let (header, size) = header(kind, buffer.len() - payload);
     mask(&mut buffer[payload..], key);
-    buffer[begin..begin + size].copy_from_slice(&header[..size]);
+    buffer[begin..begin + size].copy_from_slice(&header[HEADER_ROOM - size..]);
+    buffer[begin + 1] |= MASKED;
     buffer[begin + size..begin + size + 4].copy_from_slice(&key);
     buffer.copy_within(payload.., begin + size + 4);
     buffer.truncate(buffer.len() - (HEADER_ROOM - size));
@@ -169,23 +169,25 @@ pub fn mask(bytes: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// The header of a whole message, unmasked, and how long it is.
+/// The header of a whole message, unmasked, and how long it is. It stands at the end of the room, so
+/// that the room can be copied as a whole.
+#[inline]
 fn header(kind: Kind, len: usize) -> ([u8; HEADER_ROOM], usize) {
     let mut header = [0; HEADER_ROOM];
-    header[0] = FIN | kind as u8;
+    let first = FIN | kind as u8;
     let size = match len {
         0..=125 => {
-            header[1] = len as u8;
+            header[8..].copy_from_slice(&[first, len as u8]);
             2
         }
         126..=0xffff => {
-            header[1] = 126;
-            header[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+            header[6..8].copy_from_slice(&[first, 126]);
+            header[8..].copy_from_slice(&(len as u16).to_be_bytes());
             4
         }
         _ => {
-            header[1] = 127;
-            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+            header[..2].copy_from_slice(&[first, 127]);
+            header[2..].copy_from_slice(&(len as u64).to_be_bytes());
             10
         }
     };

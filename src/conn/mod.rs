@@ -48,8 +48,6 @@ mod whole;
 use std::fmt;
 use std::io::IoSlice;
 
-pub use tungstenite::Utf8Bytes;
-
 pub use self::event::{Closed, Due, Event, Push, Verdict};
 pub use self::frame::{ForMany, Frame};
 pub use self::outbox::Outbox;

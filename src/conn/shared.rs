@@ -66,6 +66,12 @@ impl Shared {
         }
     }
 
+    /// Takes back the buffer of a message that was looked at; the next one is put there.
+    #[inline]
+    pub fn reuse(&mut self, words: Vec<u8>) {
+        self.contexts.reuse(words);
+    }
+
     /// Frees buffers that were not needed since the last call. Call it about once a second.
     pub fn trim(&mut self) {
         self.buffers.trim();

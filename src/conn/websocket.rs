@@ -7,10 +7,9 @@
 
 use std::io::{self, Read, Write};
 
-use bytes::Bytes;
+use tungstenite::Message;
 use tungstenite::error::Error;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Message, Utf8Bytes};
 
 use crate::chat::closing::CloseCode;
 use crate::conn::boundary::Boundary;
@@ -46,8 +45,8 @@ pub(super) enum Talk {
 pub(super) enum Step {
     /// Nothing yet.
     More,
-    Text(Utf8Bytes),
-    Binary(Bytes),
+    Text(String),
+    Binary(Vec<u8>),
     /// The answer to one of our pings, and the position that it carries.
     Pong(u64),
     /// The peer's close frame, answered where it has to be.
@@ -138,8 +137,8 @@ impl Context {
     /// Feeds what the pipe holds, which is no more than one frame.
     fn read(&mut self, pipe: &mut Pipe<'_>) -> Step {
         match self.inner.read(pipe) {
-            Ok(Message::Text(text)) => Step::Text(text),
-            Ok(Message::Binary(bytes)) => Step::Binary(bytes),
+            Ok(Message::Text(text)) => Step::Text(text.as_str().to_owned()),
+            Ok(Message::Binary(bytes)) => Step::Binary(bytes.into()),
             Ok(Message::Pong(payload)) => <[u8; 8]>::try_from(&payload[..])
                 .map_or(Step::More, |position| {
                     Step::Pong(u64::from_be_bytes(position))
@@ -219,6 +218,12 @@ impl Contexts {
                 grown: false,
             })
         })
+    }
+
+    /// Takes back the buffer of a message.
+    #[inline]
+    pub(super) fn reuse(&mut self, words: Vec<u8>) {
+        self.whole.reuse(words);
     }
 
     fn give(&mut self, context: Option<Box<Context>>) {
@@ -350,8 +355,8 @@ mod tests {
             let step = match context.inner.read(&mut pipe) {
                 Err(Error::Io(_)) => return told,
                 Err(error) => judge(&error),
-                Ok(Message::Text(text)) => Step::Text(text),
-                Ok(Message::Binary(bytes)) => Step::Binary(bytes),
+                Ok(Message::Text(text)) => Step::Text(text.as_str().to_owned()),
+                Ok(Message::Binary(bytes)) => Step::Binary(bytes.into()),
                 Ok(Message::Close(frame)) => Step::Closed(frame.map(|frame| frame.code.into())),
                 Ok(_) => Step::More,
             };

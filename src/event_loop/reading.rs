@@ -134,8 +134,14 @@ impl<S: Socket, B: Backend> Exchange<S, B> {
 
     fn event(&mut self, id: ConnId, event: Event, now: Now) {
         match event {
-            Event::Text(text) => self.message(id, Payload::Text(&text), now),
-            Event::Binary(bytes) => self.message(id, Payload::Binary(&bytes), now),
+            Event::Text(text) => {
+                self.message(id, Payload::Text(&text), now);
+                self.shared.reuse(text.into_bytes());
+            }
+            Event::Binary(bytes) => {
+                self.message(id, Payload::Binary(&bytes), now);
+                self.shared.reuse(bytes);
+            }
             Event::Request(request) => {
                 self.metrics.http_requests += 1;
                 self.metrics.log_dropped = self.log_dropped.load(Ordering::Relaxed);

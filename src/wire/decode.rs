@@ -28,7 +28,7 @@ pub struct Request {
     /// What is asked. A `Hello` is not marked as resumed yet: that takes the verdict on `claim`.
     pub command: Command,
     /// Of a `Hello` that says who its sender was before.
-    pub claim: Option<Claim>,
+    pub claim: Option<Box<Claim>>,
 }
 
 /// "I am the guest of this id, and here is the proof." Not verified yet.
@@ -156,8 +156,8 @@ fn request(frame: pb::ClientFrame) -> Result<Request, Refusal> {
         }
         Some(Asked::Hello(asked)) => {
             let (hello, claimed) = hello(asked)?;
-            claim = claimed;
-            Command::Hello(hello)
+            claim = claimed.map(Box::new);
+            Command::Hello(Box::new(hello))
         }
     };
     Ok(Request {

@@ -282,7 +282,7 @@ impl Room {
                 },
             });
         }
-        Command::Hello(hello)
+        Command::Hello(Box::new(hello))
     }
 
     fn answer(&mut self, mut words: Words<'_>) -> Input {

@@ -71,6 +71,13 @@ enum Later {
     Tell(ConnId),
 }
 
+/// See [`Hub::attend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attention {
+    Heard,
+    Deaf,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stopping {
     No,
@@ -154,6 +161,7 @@ impl Hub {
     }
 
     /// What is to be done next, if anything.
+    #[inline]
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -242,10 +250,9 @@ impl Hub {
     }
 
     fn asked(&mut self, conn: ConnId, request: u32, key: Option<Key>, command: Command, now: Now) {
-        if !self.hears(conn) {
+        if self.attend(conn) == Attention::Deaf {
             return;
         }
-        self.tell_stranger(conn);
         if let Err(refusal) = self.admit(conn, &command, now) {
             return self.refuse(conn, request, refusal);
         }
@@ -271,19 +278,22 @@ impl Hub {
     }
 
     /// Whether anything that this connection sends is still of interest: not if it is gone, and not
-    /// after `exit`, which was its last word.
-    fn hears(&self, conn: ConnId) -> bool {
-        let session = self.sessions.get(conn);
-        session.is_some_and(|session| !matches!(session.stage, Stage::Leaving))
+    /// after `exit`, which was its last word. Who has no name is told first what was wrong before.
+    fn attend(&mut self, conn: ConnId) -> Attention {
+        match self.sessions.get(conn).map(|session| &session.stage) {
+            None | Some(Stage::Leaving) => return Attention::Deaf,
+            Some(Stage::Nameless(_)) => self.tell_stranger(conn),
+            Some(Stage::Named(_)) => {}
+        }
+        Attention::Heard
     }
 
     /// What every command must pass before anybody looks at what it says. Leaving is always
     /// allowed.
     fn admit(&mut self, conn: ConnId, command: &Command, now: Now) -> Result<(), Refusal> {
-        let session = self
-            .sessions
-            .get_mut(conn)
-            .ok_or(Refusal::new(ErrorCode::SignInFirst))?;
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return Err(Refusal::new(ErrorCode::SignInFirst));
+        };
         if matches!(command, Command::Exit) {
             return Ok(());
         }
@@ -317,10 +327,9 @@ impl Hub {
     /// that whoever only tries things out is slowed down, and whoever goes on to break the protocol
     /// is told that and nothing else.
     fn unfit(&mut self, conn: ConnId, request: u32, refusal: Refusal, now: Now) {
-        if !self.hears(conn) {
+        if self.attend(conn) == Attention::Deaf {
             return;
         }
-        self.tell_stranger(conn);
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
@@ -350,6 +359,7 @@ impl Hub {
         Err(Refusal::new(ErrorCode::NotFound))
     }
 
+    #[inline]
     fn reply(&mut self, to: ConnId, request: u32, reply: Reply) {
         // Without a number nobody waits for the answer; a `welcome` is worth telling all the same.
         if request != 0 || matches!(reply, Reply::Welcome(_)) {
