@@ -156,7 +156,7 @@ impl Crowd {
             Some(Body::Welcome(welcome)) => self.welcome(client, welcome, now),
             Some(Body::Error(error)) => self.error(client, frame.id, &error, now),
             Some(Body::Hole(hole)) if hole.conversation == "lobby" => {
-                self.ledger.hole(client, hole.from, hole.to);
+                self.ledger.hole(client, (hole.from, hole.to), hole.tag);
             }
             Some(Body::Reset(pb::Reset {
                 standing: Some(standing),

@@ -229,12 +229,12 @@ impl Ledger {
         Some(*said)
     }
 
-    /// Somebody was told that entries will not come.
-    pub fn hole(&mut self, client: u32, from: u64, to: u64) {
+    /// Somebody was told that entries will not come, of which the last has this tag.
+    pub fn hole(&mut self, client: u32, (from, to): (u64, u64), tag: u32) {
         self.head = self.head.max(to);
         let listener = &mut self.listeners[client as usize];
         let entries = if (client as usize) < self.counting {
-            listener.hole(from, to)
+            listener.hole(from, to, tag)
         } else {
             let entries = to.saturating_sub(from).saturating_add(1);
             listener.counted(entries);
@@ -248,7 +248,7 @@ impl Ledger {
     /// Somebody was told to forget its place and to go on behind this one.
     pub fn reset(&mut self, client: u32, head: u64, tag: u32) {
         let (seq, _) = self.cursor(client);
-        self.hole(client, seq.saturating_add(1), head);
+        self.hole(client, (seq.saturating_add(1), head), tag);
         let name = self.names[client as usize].as_str();
         let taken_back = || format!("{name} was told to go back from seq {seq} to {head}");
         let entries = seq.saturating_sub(head);

@@ -81,8 +81,8 @@ impl Listener {
         }
     }
 
-    /// Takes an announcement; returns how many entries it is about that were not heard before.
-    pub fn hole(&mut self, from: u64, to: u64) -> u64 {
+    /// Takes an announcement, with the tag of its last entry; returns how many entries it is about that were not heard before.
+    pub fn hole(&mut self, from: u64, to: u64, tag: u32) -> u64 {
         let at = self.at.unwrap_or_default();
         if to <= at || to < from {
             return 0;
@@ -91,7 +91,7 @@ impl Listener {
         if from - at > 1 {
             self.pass_over(at + 1, from - 1);
         }
-        self.at = Some(to);
+        (self.at, self.tag) = (Some(to), tag);
         to - from + 1
     }
 
@@ -198,9 +198,10 @@ mod tests {
     #[test]
     fn a_hole_is_no_gap_and_an_acknowledgement_stands_for_the_entry() {
         let mut listener = Listener::joined(0, 0);
-        assert_eq!(listener.hole(1, 5), 5);
-        assert_eq!(listener.hole(3, 5), 0);
-        assert_eq!(listener.hole(8, 9), 2);
+        assert_eq!(listener.hole(1, 5, 0), 5);
+        assert_eq!(listener.hole(3, 5, 0), 0);
+        assert_eq!(listener.hole(8, 9, 7), 2);
+        assert_eq!(listener.cursor(), (9, 7));
         assert_eq!(listener.missing(9), [(6, 7)]);
         listener.acknowledged(10, 1);
         listener.acknowledged(12, 1);

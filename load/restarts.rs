@@ -159,11 +159,15 @@ impl Restarts {
         }
     }
 
-    /// The moment of the next restart, as long as messages are due.
+    /// The moment of the next restart, as long as messages are due; one that is due before everybody
+    /// is back from the last one waits for them.
     fn due(&self, crowd: &impl Clients) -> Option<Moment> {
         let Phase::Talking { schedule, since } = crowd.phase() else {
             return None;
         };
+        if !crowd.numbers().breaks.all_back() {
+            return None;
+        }
         let at = since.after(self.plan.every.saturating_mul(self.done + 1));
         // One in the last moment would not show how it goes on.
         (self.plan.restart != Restart::Never && at < schedule.end()).then_some(at)

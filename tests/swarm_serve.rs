@@ -170,6 +170,15 @@ fn a_server_that_is_drained_and_killed_in_turns_loses_nothing() {
 }
 
 #[test]
+fn a_restart_that_is_due_too_soon_waits_until_everybody_is_back() {
+    let words = ["--duration", "2s", "--restart", "both", "--every", "10ms"];
+    let done = Run::kith("reconnect", &words).end();
+    assert_eq!(done.code, Some(0), "{}{}", done.out, done.errors);
+    let breaks = done.report["breaks"].as_array().unwrap();
+    assert!(!breaks.is_empty() && breaks.iter().all(|one| one["back"] == 10));
+}
+
+#[test]
 fn what_does_not_serve_is_quoted_and_left_nowhere() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("ws://{}/ws", taken.local_addr().unwrap());

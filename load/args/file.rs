@@ -24,9 +24,10 @@ use clap::{Args as _, Command};
 use toml::de::{DeTable, DeValue};
 
 use super::limits::LimitArgs;
-use super::plan::{PlanArgs, written};
+use super::plan::{PlanArgs, time, written};
 use crate::bounds::SCENARIO_BYTES;
 use crate::scenario::{self, SCENARIOS, Scenario};
+use crate::verdict::Limits;
 
 /// What was typed for a scenario.
 #[derive(Clone, Debug)]
@@ -111,8 +112,8 @@ fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// A scenario as a file that [`read`] understands.
-pub fn print(scenario: &Scenario) -> String {
+/// A scenario and what is good enough, as a file that [`read`] understands.
+pub fn print(scenario: &Scenario, good: &Limits) -> String {
     let command = PlanArgs::augment_args(Command::new(""));
     let mut text = format!("# {}\nbase = \"{}\"\n\n", scenario.shows, scenario.name);
     for (key, value) in written(&scenario.plan) {
@@ -126,14 +127,27 @@ pub fn print(scenario: &Scenario) -> String {
     text.push_str("\n# What may go wrong without the exit status being 1, such as `lost` or `p99`.\n[limits]\n");
     for flag in limits().get_arguments().filter_map(|arg| arg.get_long()) {
         let key = flag.trim_start_matches("max-");
-        let example = if key.starts_with('p') {
-            "\"50ms\""
-        } else {
-            "0"
+        let _ = match written_limit(key, good) {
+            Some(given) => writeln!(text, "{key} = {given}"),
+            None if key.starts_with('p') => writeln!(text, "# {key} = \"50ms\""),
+            None => writeln!(text, "# {key} = 0"),
         };
-        let _ = writeln!(text, "# {key} = {example}");
     }
     text
+}
+
+/// A limit that is another than without a word.
+fn written_limit(key: &str, good: &Limits) -> Option<String> {
+    let mut faults = good.faults.iter();
+    let fault = faults.find(|(fault, _)| fault.name() == key);
+    let most = match key {
+        "refused" => Some(good.refused),
+        _ => fault.map(|(_, most)| *most),
+    };
+    let count = most.filter(|most| *most > 0).map(|most| most.to_string());
+    let mut latency = good.latency.iter();
+    let found = latency.find(|(name, _, _)| *name == key);
+    count.or_else(|| found.map(|(_, _, most)| time(*most)))
 }
 
 /// A file as far as it is read: what is wrong by its offset.
@@ -253,7 +267,7 @@ mod tests {
     #[test]
     fn every_scenario_that_is_printed_reads_as_what_it_was() {
         for scenario in SCENARIOS {
-            let text = print(scenario);
+            let text = print(scenario, &Limits::default());
             let read = with_file(&text, &["--serve", "true"]).unwrap();
             // Everybody who talks is a number in a file.
             let mut plan = scenario.plan;
@@ -272,6 +286,22 @@ mod tests {
             let written = written(&SCENARIOS[0].plan);
             assert!(written.iter().any(|(known, _)| *known == key), "{key}");
         }
+    }
+
+    #[test]
+    fn what_was_typed_and_what_another_file_says_is_printed() {
+        let text = "base = 'slow'\n[limits]\nlost = 3\np99 = '1500us'\n";
+        let read = with_file(text, &["--max-refused", "2", "--rate", "5"]).unwrap();
+        let slow = scenario::find("slow").unwrap();
+        let plan = read.plan;
+        let again = print(&Scenario { plan, ..*slow }, &read.limits);
+        let again = with_file(&again, &[]).unwrap();
+        assert_eq!(again.plan, plan);
+        assert_eq!(again.limits.faults, read.limits.faults);
+        assert_eq!(
+            (again.limits.refused, again.limits.latency),
+            (2, read.limits.latency)
+        );
     }
 
     #[test]

@@ -166,7 +166,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Er
     let mut plan = args.plan.plan(&base.plan);
     if args.print {
         let printed = Scenario { plan, ..*base };
-        return Ok(Task::Print(file::print(&printed)));
+        return Ok(Task::Print(file::print(&printed, &args.limits.limits())));
     }
     let mut limits = args.limits.limits();
     if args.search {

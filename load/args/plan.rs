@@ -119,11 +119,6 @@ impl PlanArgs {
 
 /// A plan as it is written in a file: each number's name, and the number.
 pub fn written(plan: &Plan) -> Vec<(&'static str, String)> {
-    let time = |time: Duration| match time.as_micros() {
-        micros if micros % 1_000_000 == 0 => format!("\"{}s\"", micros / 1_000_000),
-        micros if micros % 1000 == 0 => format!("\"{}ms\"", micros / 1000),
-        micros => format!("\"{micros}us\""),
-    };
     let talkers = match plan.talkers {
         EVERYBODY => plan.clients,
         talkers => talkers,
@@ -150,4 +145,13 @@ pub fn written(plan: &Plan) -> Vec<(&'static str, String)> {
         ("connect-rate", plan.connect_rate.to_string()),
         ("settle", time(plan.settle)),
     ]
+}
+
+/// A time as it is written in a file.
+pub fn time(time: Duration) -> String {
+    match time.as_micros() {
+        micros if micros % 1_000_000 == 0 => format!("\"{}s\"", micros / 1_000_000),
+        micros if micros % 1000 == 0 => format!("\"{}ms\"", micros / 1000),
+        micros => format!("\"{micros}us\""),
+    }
 }
