@@ -132,6 +132,11 @@ impl Breaks {
         true
     }
 
+    /// Whether somebody is back from the last one.
+    pub fn any_back(&self) -> bool {
+        self.0.back().is_none_or(|one| one.first.is_some())
+    }
+
     /// Whether nobody is missed.
     pub fn all_back(&self) -> bool {
         self.0.back().is_none_or(|one| one.last.is_some())

@@ -159,13 +159,13 @@ impl Restarts {
         }
     }
 
-    /// The moment of the next restart, as long as messages are due; one that is due before everybody
-    /// is back from the last one waits for them.
+    /// The moment of the next restart, as long as messages are due; one that is due before anybody
+    /// is back from the last one waits for that.
     fn due(&self, crowd: &impl Clients) -> Option<Moment> {
         let Phase::Talking { schedule, since } = crowd.phase() else {
             return None;
         };
-        if !crowd.numbers().breaks.all_back() {
+        if !crowd.numbers().breaks.any_back() {
             return None;
         }
         let at = since.after(self.plan.every.saturating_mul(self.done + 1));

@@ -144,6 +144,8 @@ fn serve(loaded: Loaded) -> Result<(), Failure> {
 /// Puts the parts together, runs the loop until it ends, closes the store.
 fn host(mut config: Config, logging: &Logging) -> Result<(), Failure> {
     let started = Instant::now();
+    // Before anybody can reach the port and take that for a sign that this has begun.
+    let signals = Signals::new().map_err(system("taking signals over"))?;
     let files = raise_files().map_err(system("asking how many files may be open"))?;
     let most = u32::try_from(files.saturating_sub(FILES_KEPT as u64)).unwrap_or(u32::MAX);
     if most < config.limits.connections {
@@ -171,7 +173,6 @@ fn host(mut config: Config, logging: &Logging) -> Result<(), Failure> {
     let setup = setup(&config, &opened, logging);
     let poller = Poller::new().map_err(system("asking for a poller"))?;
     let lanes = opened.start(poller.wake()).map_err(Failure::Data)?;
-    let signals = Signals::new().map_err(system("taking signals over"))?;
     let event_loop = EventLoop::new(poller, listener, signals, started, setup, lanes)
         .map_err(system("waiting for events"))?;
     let (ready, data) = (started.elapsed().as_millis(), config.data.display());
