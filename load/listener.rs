@@ -81,7 +81,8 @@ impl Listener {
         }
     }
 
-    /// Takes an announcement, with the tag of its last entry; returns how many entries it is about that were not heard before.
+    /// Takes an announcement, with the tag of its last entry; returns how many entries it is about
+    /// that were not heard before.
     pub fn hole(&mut self, from: u64, to: u64, tag: u32) -> u64 {
         let at = self.at.unwrap_or_default();
         if to <= at || to < from {

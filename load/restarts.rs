@@ -159,8 +159,8 @@ impl Restarts {
         }
     }
 
-    /// The moment of the next restart, as long as messages are due; one that is due before everybody
-    /// is back from the last one waits for them.
+    /// The moment of the next restart, as long as messages are due. One that is due before
+    /// everybody is back from the last one waits for them.
     fn due(&self, crowd: &impl Clients) -> Option<Moment> {
         let Phase::Talking { schedule, since } = crowd.phase() else {
             return None;
