@@ -24,8 +24,8 @@ pub struct Ledger {
     /// By sender, then by number.
     said: Vec<Vec<Said>>,
     by_seq: HashMap<u64, Which>,
-    /// Where somebody heard what is none of the swarm's words, and how often: whether it should have
-    /// been is known when the books are closed.
+    /// Where somebody heard what is none of the swarm's words, and how often. Whether it was to be
+    /// is known when the books are closed.
     strange: HashMap<u64, u64>,
     listeners: Vec<Listener>,
     /// The first of those who only count what they hear.

@@ -83,8 +83,8 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Somebody else's words, short and on one line: a server's text that is shown on a terminal must not
-/// be able to move its cursor.
+/// Somebody else's words, short and on one line: a server's text that is shown on a terminal must
+/// not be able to move its cursor.
 pub fn plain(text: &str) -> String {
     let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().take(QUOTED).map(visible).collect()
