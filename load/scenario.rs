@@ -45,7 +45,7 @@ pub struct Plan {
     /// From one restart to the next.
     pub every: Duration,
     /// New connections per second while the room fills; with 0 as many as the server takes, of
-    /// which [`OPENING`] are on their way at once.
+    /// which [`OPENING`](crate::bounds::OPENING) are on their way at once.
     pub connect_rate: u32,
     /// How long the last messages may be on their way.
     pub settle: Duration,
