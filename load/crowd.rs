@@ -420,15 +420,8 @@ impl Crowd {
             self.numbers.filled = now.since(since);
             self.talk(now);
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
-            let why = match &self.trouble {
-                Some(trouble) => trouble.to_string(),
-                None => "nothing was heard of the others".to_owned(),
-            };
-            self.fatal = Some(Failure::NotIn {
-                got: self.inside,
-                of: self.plan.clients,
-                why,
-            });
+            let (got, of) = (self.inside, self.plan.clients);
+            self.fatal = Some(Trouble::missing(self.trouble.as_ref(), got, of));
         }
     }
 

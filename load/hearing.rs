@@ -63,6 +63,15 @@ const ENTRIES: Counted = Counted::Beginning([0xf2, 0x01]);
 const STOPPING: u32 = 601;
 
 impl Trouble {
+    /// Why only so many of all got in, where this is the last that was heard of the others.
+    pub fn missing(last: Option<&Self>, got: u32, of: u32) -> Failure {
+        let why = match last {
+            Some(trouble) => trouble.to_string(),
+            None => "nothing was heard of the others".to_owned(),
+        };
+        Failure::NotIn { got, of, why }
+    }
+
     /// How a connection ended, as the report names it: by close code, or by what it was.
     pub fn kind(&self) -> String {
         match self {

@@ -94,7 +94,7 @@ struct Args {
     /// The server's process, if it is not to be found by its port
     #[arg(long)]
     pid: Option<u32>,
-    /// Start this, stop it at the end; `--restart` is about it
+    /// Start this one command, stop it at the end (variables: `env A=b kith`)
     #[arg(long, value_name = "COMMAND")]
     serve: Option<String>,
     /// Where its output goes; otherwise only its last words are kept

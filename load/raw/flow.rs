@@ -11,7 +11,6 @@ use super::marker::Times;
 use super::{Dialect, Expect, Raw};
 use crate::bounds::{OPENING, PATIENCE, RETRY, SIGN_IN_WAIT};
 use crate::crowd::Phase;
-use crate::failure::Failure;
 use crate::hearing::Trouble;
 use crate::person::Stage;
 use crate::schedule::Schedule;
@@ -51,15 +50,8 @@ impl<D: Dialect> Raw<D> {
             self.numbers.filled = now.since(since);
             self.talk(now);
         } else if now.since(self.progress) > SIGN_IN_WAIT + RETRY {
-            let why = match &self.trouble {
-                Some(trouble) => trouble.to_string(),
-                None => "nothing was heard of the others".to_owned(),
-            };
-            self.fatal = Some(Failure::NotIn {
-                got: self.inside,
-                of: self.plan.clients,
-                why,
-            });
+            let (got, of) = (self.inside, self.plan.clients);
+            self.fatal = Some(Trouble::missing(self.trouble.as_ref(), got, of));
         }
     }
 
